@@ -1,0 +1,30 @@
+"""Run notebooks in place and keep their outputs, honouring nbdev's directives as `nbdev_test` does."""
+import os
+import sys
+from pathlib import Path
+
+os.environ["IN_TEST"] = "1"  # makes a notebook's closing nbdev_export() a no-op
+os.environ["TQDM_DISABLE"] = "1"  # a progress bar prints its speed: another output at every run
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
+from nbdev.clean import nbdev_clean
+from nbdev.config import get_config
+from nbdev.process import extract_directives
+
+skip = set(get_config().tst_flags.split())
+
+
+def no_eval(cell):
+    d = extract_directives(cell, remove=False) if cell.cell_type == "code" else {}
+    return cell.cell_type != "code" or "nbdev_export(" in cell.source or d.get("eval:", [""])[0].lower() == "false" or bool(skip & d.keys())
+
+
+for fn in [Path(p).resolve() for p in sys.argv[1:]] or sorted(get_config().nbs_path.glob("*.ipynb")):
+    nb, shell = read_nb(fn), CaptureShell(fn, mpl_format="png")
+    for c in nb.cells:
+        if c.cell_type == "code": c.outputs = []
+    os.chdir(fn.parent)
+    shell.run_all(nb, exc_stop=True, preproc=no_eval)
+    write_nb(nb, fn)
+    nbdev_clean(str(fn))
+    print("ran", fn.name)
