@@ -1,0 +1,103 @@
+"""The program as a process: exit status, what is said and where, Ctrl-C, resuming."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mfr import load
+
+MFR = [sys.executable, "-c", "import sys; from mfr.cli import main; sys.exit(main())"]
+SMALL = ["--batch-size", "64", "--test-rows", "256", "--n", "2"]
+ENV = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def mfr(*args, **kw):
+    return subprocess.run([*MFR, *map(str, args)], capture_output=True, text=True, env=ENV, timeout=300, **kw)
+
+
+def test_a_run_writes_its_folder_and_nothing_to_stderr(tmp_path):
+    r = mfr("synthetic", *SMALL, "--steps", 40, "--out", tmp_path / "run")
+    assert r.returncode == 0 and r.stderr == "", "quiet when not a terminal"
+    assert r.stdout.strip().endswith("report.html") and "MFR mean ± sd" in r.stdout
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert all(isinstance(v, (int, float)) for v in metrics.values()) and metrics["baseline/L0/mean"] == 8
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
+    assert {"arm", "seed", "step", "loss_0", "recovered_1", "inactivity_0"} <= set(rows[0])
+    assert sorted(p.name for p in (tmp_path / "run" / "figures").iterdir()) == sorted(
+        f"{name}.{kind}" for name in ("agreement", "activity", "inactivity", "recovery") for kind in ("png", "svg"))
+    assert load(tmp_path / "run" / "stacks" / "MFR-0").config.n == 2
+
+
+def test_the_same_command_gives_the_same_numbers(tmp_path):
+    for name in "ab": mfr("synthetic", *SMALL, "--steps", 30, "--out", tmp_path / name, check=True)
+    assert (tmp_path / "a" / "history.csv").read_bytes() == (tmp_path / "b" / "history.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("args", "words"), [
+    (["synthetic", "--stepz", "4"], "--stepz"),
+    (["synthetic", "--steps", "many"], "'many'"),
+    (["synthetic", "--preset", "large"], "'large'"),
+    (["synthetic", "--data.n-active", "99"], "the smallest of 4 groups"),
+    (["synthetic", "--k", "129"], "d_hidden = 128, got 129"),
+    (["synthetic", "--n", "0"], "n: expected at least"),
+    (["synthetic", "--batch-size", "0"], "batch_size: expected at least 1, got 0"),
+    (["synthetic", "--lr", "nan"], "lr: expected a positive number"),
+    (["synthetic", "--device", "tpu9"], "device: expected"),
+    (["synthetic", "--resume"], "has no config.json"),
+    (["train"], "--activations"),
+    (["train", "--activations", "missing.npy"], "missing.npy is not a file"),
+    (["fly"], "expected one of the commands"),
+])
+def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
+    r = mfr(*args, "--out", tmp_path / "run") if args[0] != "fly" else mfr(*args)
+    assert r.returncode == 2 and r.stdout == ""
+    assert words in r.stderr and r.stderr.startswith("mfr: ") and r.stderr.count("\n") == 1 and "Traceback" not in r.stderr
+    assert not (tmp_path / "run").exists(), "nothing is written for input that cannot be used"
+
+
+def test_a_target_that_exists_is_left_alone(tmp_path):
+    (tmp_path / "thesis").mkdir(); (tmp_path / "thesis" / "a.tex").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for out, *more in ((tmp_path / "thesis",), (tmp_path / "thesis", "--overwrite"), (tmp_path / "file",), (tmp_path / "file" / "below",), (tmp_path / "file", "--overwrite")):
+        r = mfr("synthetic", *SMALL, "--out", out, *more)
+        assert r.returncode == 2 and r.stderr.count("\n") == 1, r.stderr
+    assert (tmp_path / "thesis" / "a.tex").read_text() == (tmp_path / "file").read_text() == "mine"
+    assert len(list((tmp_path / "thesis").iterdir())) == 1
+
+
+def test_a_target_that_cannot_be_written(tmp_path):
+    "A locked folder; for root, whom nothing locks out, a file system that takes no folders."
+    (tmp_path / "locked").mkdir(mode=0o500)
+    r = mfr("synthetic", *SMALL, "--out", tmp_path / "locked" / "run" if os.geteuid() else "/proc/mfr-run")
+    assert r.returncode == 2 and r.stderr.startswith("mfr: /") and r.stderr.count("\n") == 1
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_ctrl_c_leaves_what_was_trained_and_resume_finishes_it(tmp_path):
+    "Interrupted in its second arm, resumed: the same history as a run that was never interrupted."
+    command = ["synthetic", *SMALL, "--steps", "3000", "--log-every", "100"]
+    out = tmp_path / "run"
+    p = subprocess.Popen([*MFR, *command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    wait_for(lambda: (out / "stacks" / "baseline-0" / "config.json").exists() or p.poll() is not None)
+    time.sleep(0.5)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=120)
+    assert p.returncode == 130 and "interrupted: MFR, seed 0, after" in err and "Traceback" not in err
+    assert load(out / "stacks" / "MFR-0").config.n == 2
+    refused = mfr(*command, "--out", out, "--resume", "--lr", "0.5")
+    assert refused.returncode == 2 and "lr: expected 0.003" in refused.stderr
+    assert mfr(*command, "--out", out, "--resume").returncode == 0
+    assert mfr(*command, "--out", tmp_path / "whole").returncode == 0
+    assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    assert not (out / "checkpoints").exists()

@@ -1,0 +1,65 @@
+"""Imports point one way: a module imports only modules whose notebooks have lower numbers."""
+import ast
+import subprocess
+import sys
+import time
+
+import pytest
+from nbdev.config import get_config
+
+CFG = get_config()
+LIB = CFG.lib_path
+
+
+def numbered():
+    "Module -> number of the notebook it is made from."
+    out = {}
+    for path in sorted(LIB.rglob("*.py")):
+        head = path.read_text(encoding="utf-8").split("\n", 3)
+        source = next((line.split("nbs/")[1] for line in head if "File to edit" in line), None)
+        if source: out[".".join(path.relative_to(LIB.parent).with_suffix("").parts)] = int(source.split("_")[0])
+    return out
+
+
+NUMBER = numbered()
+
+
+def imported(module):
+    tree = ast.parse((LIB.parent / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mfr"): yield node.module
+        if isinstance(node, ast.Import): yield from (a.name for a in node.names if a.name.startswith("mfr"))
+
+
+@pytest.mark.parametrize("module", NUMBER)
+def test_imports_point_to_lower_numbers(module):
+    for other in imported(module): assert NUMBER[other] < NUMBER[module], f"{module} imports {other}"
+
+
+def test_every_notebook_number_is_used_once():
+    numbers = [p.name.split("_")[0] for p in CFG.nbs_path.glob("[0-9]*.ipynb")]
+    assert len(numbers) == len(set(numbers)) and len(NUMBER) > 10
+
+
+def test_running_needs_neither_the_toolchain_nor_the_extras():
+    "Importing every module but the experiments and the command line loads no plotting, no pandas, no nbdev, no mne; importing all loads no nbdev and no mne."
+    code = "import sys; {}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    light = subprocess.run([sys.executable, "-c", code.format("import mfr")], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib", "pandas", "seaborn", "nbdev", "fastcore", "mne", "transformers", "tyro"} & set(light)
+    every = subprocess.run([sys.executable, "-c", code.format("; ".join(f"import {m}" for m in NUMBER))], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"nbdev", "fastcore", "execnb", "mne", "transformers"} & set(every)
+
+
+def test_nothing_is_unpickled():
+    for path in LIB.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "torch.load(" not in text and "pickle.load" not in text and "allow_pickle=True" not in text, path
+
+
+def test_import_takes_less_than_two_seconds():
+    "The best of three, so that a busy machine is not mistaken for a slow import."
+    def seconds():
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import mfr"], check=True)
+        return time.perf_counter() - start
+    assert min(seconds() for _ in range(3)) < 2
