@@ -33,7 +33,6 @@ from nbdev.processors import (
 )
 from sphinx.util import inspect as sphinx_inspect
 
-
 # --- symbols -----------------------------------------------------------------------------------------------------
 _own = ""  # the module of the page being read: among equal short names, its own come first
 
@@ -205,6 +204,8 @@ def convert(text: str, path: str, extra: str = "") -> str:
     _own = f"{get_config().lib_path.name}.{exp[1]}" if exp else ""
     nb = dict2nb(json.loads(text))
     nb.path_ = path
+    for c in nb.cells:  # show the source of what is exported, folded, under its API entry
+        if c.cell_type == "code" and re.search(r"^(def|class) ", c.source, re.M): c.source = re.sub(r"^#\|\s*export\b", "#| exports", c.source)
     NBProcessor(nb=nb, procs=PROCS).process()
     if extra: nb.cells.append(mk_cell(extra, "markdown"))
     return nb2str(nb)

@@ -163,6 +163,7 @@ def write_report(
     digits = {q: d for q, d in DIGITS.items() if study.n > 1 or q != "agreement"}
     summary = summarise(table, digits)
     numbers = flat_metrics(table, digits) | {f"PCA/FVU/k{k}": v for k, v in pca.items()}
+    numbers |= {f"{f.arm.name}/FVU of the last batch/seed{f.arm.seed}/member{i}": v for f in findings for i, v in enumerate(f.arm.history.rows[-1]["fvu"])}
     numbers |= {f"{f.arm.name}/seconds/seed{f.arm.seed}": round(f.arm.history.seconds, 1) for f in findings}
     folder.write("metrics.json", json.dumps(numbers, indent=1) + "\n")
     rows, restarts = history_frame(f.arm for f in findings)
