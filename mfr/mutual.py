@@ -7,35 +7,28 @@ from __future__ import annotations
 
 import math
 from itertools import combinations, permutations
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .kernels import Matches, pull
 from .similarity import match, nearest_rows
 
 # %% auto #0
-__all__ = ['Matching', 'Matches', 'find_matches', 'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha']
+__all__ = ['Matching', 'find_matches', 'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha']
 
-# %% ../nbs/31_mutual.ipynb #784abd0b
+# %% ../nbs/31_mutual.ipynb #52eaae1a
 Matching = Literal["max", "one-to-one"]
-
-
-class Matches(NamedTuple):
-    "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
-
-    partner: Int[Tensor, "2P"]  # partners of latent 0, then of latent 1, ...
-    start: Int[Tensor, "n*f"]  # where the partners of each latent begin
 
 # %% ../nbs/31_mutual.ipynb #ed84c034
 def _listed(pairs: Int[Tensor, "2 P"], latents: int) -> Matches:
     "Pairs (a, b) as lists of partners."
     here, there = torch.cat([pairs, pairs.flip(0)], dim=1)  # (2P,) each
     here, order = here.sort(stable=True)
-    return Matches(there[order], torch.searchsorted(here, torch.arange(latents, device=here.device)))
+    return Matches(there[order], torch.searchsorted(here, torch.arange(latents + 1, device=here.device)))
 
 # %% ../nbs/31_mutual.ipynb #570c44fd
 @torch.no_grad()
@@ -54,18 +47,17 @@ def find_matches(
 # %% ../nbs/31_mutual.ipynb #df976417
 class _MatchedPenalty(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, D, partner, start):
+    def forward(ctx, D, matches):
         rows = D.reshape(-1, D.shape[-1])  # (n f, d)
-        pull = F.embedding_bag(partner, rows, start, mode="sum").view_as(D)  # (n, f, d) sum of each latent's partners
-        ctx.save_for_backward(pull)
-        ctx.pairs = len(partner) / 2
-        return 1 - torch.einsum("nfd,nfd->n", D, pull).sum() / len(partner)
+        towards, along = pull(rows, rows.new_ones(len(rows)), matches)
+        ctx.save_for_backward(towards)
+        ctx.shape, ctx.m = D.shape, len(matches.partner)
+        return 1 - along.sum() / ctx.m
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        pull, = ctx.saved_tensors
-        return pull * (-g / ctx.pairs), None, None
+        return (ctx.saved_tensors[0] * (-2 * g / ctx.m)).view(ctx.shape), None
 
 # %% ../nbs/31_mutual.ipynb #495f7ec1
 def matched_penalty(
@@ -73,7 +65,7 @@ def matched_penalty(
     matches: Matches,  # from `find_matches`, now or some steps ago
 ) -> Float[Tensor, ""]:  # 0 where all matched latents coincide
     "1 - mean cosine of the matched pairs, with the gradient through these pairs alone."
-    return _MatchedPenalty.apply(D, *matches)
+    return _MatchedPenalty.apply(D, matches)
 
 # %% ../nbs/31_mutual.ipynb #f0215939
 def mutual_penalty(

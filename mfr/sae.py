@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .kernels import Pairs, active_values, decode
+from .kernels import Matches, Pairs, autoencode, decode
 from .select import TopK
 from .similarity import unit
 
@@ -51,7 +51,7 @@ class SAEConfig:
 
 # %% ../nbs/22_sae.ipynb #ee9dc306
 class Code(NamedTuple):
-    "What is active: exactly k latents for every member and example, in falling order of value."
+    "What is active: exactly k latents for every member and example, in any order."
 
     values: Float[Tensor, "n b K"]  # activations; 0 past a member's own k
     indices: Int[Tensor, "n b K"]  # which latents they belong to
@@ -92,33 +92,39 @@ class SAEStack(nn.Module):
 
     def encode(self, x: Float[Tensor, "b d"]) -> Code:
         "The active latents of every member: exactly k a row, ties to the lowest index."
-        return self._encode(x)[0]
+        if torch.is_grad_enabled(): return self.step(x)[1]
+        values, indices = self._select(x)[:2]  # nothing to differentiate, so nothing to reconstruct
+        return Code(values.relu() if self.config.relu else values, indices)
 
     def decode(self, code: Code) -> Float[Tensor, "n b d"]:
         "Reconstruct from a code."
-        return self._decode(code, self.decoder, Pairs(code.indices, self.config.ks, self.config.d_hidden))
+        x_hat = decode(code.values, self.decoder, Pairs(code.indices, self.config.ks, self.config.d_hidden))
+        return x_hat if self.b is None else x_hat + self.b[:, None]
 
     def forward(
         self,
         x: Float[Tensor, "b d"],  # examples, the same for all members
-        decoder: Float[Tensor, "n f d"] | None = None,  # `self.decoder`, where the caller has it already
     ) -> tuple[Float[Tensor, "n b d"], Code]:  # reconstructions and codes
         "Encode, select and decode."
-        code, pairs = self._encode(x)
-        return self._decode(code, self.decoder if decoder is None else decoder, pairs), code
+        return self.step(x)[:2]
 
-    def _encode(self, x: Tensor) -> tuple[Code, Pairs]:
+    def step(
+        self,
+        x: Float[Tensor, "b d"],  # examples, the same for all members
+        matches: Matches | None = None,  # who is matched with whom
+    ) -> tuple[Float[Tensor, "n b d"], Code, Float[Tensor, ""]]:  # reconstructions, codes, and the penalty of the matches
+        "What a training step needs, in one differentiable function; the penalty is 0 without matches."
+        values, indices, c = self._select(x)
+        pairs = Pairs(indices, self.config.ks, self.config.d_hidden)
+        x_hat, values, penalty = autoencode(values, x, self.W, c, self.W_dec, pairs, self.config.relu, matches)
+        return x_hat if self.b is None else x_hat + self.b[:, None], Code(values, indices), penalty
+
+    def _select(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        "Selected pre-activations, which they are, and the bias they were formed with."
         if x.ndim != 2 or x.shape[1] != self.config.d_in or x.dtype != self.W.dtype:
             raise ValueError(f"x: expected {self.W.dtype} of shape (batch, {self.config.d_in}), got {x.dtype} of shape {tuple(x.shape)}")
         c = self.c if self.b is None else self.c - torch.einsum("nfd,nd->nf", self.W, self.b)
-        with torch.no_grad(): values, indices = self.select(torch.baddbmm(c[:, None], x.expand(self.config.n, *x.shape), self.W.mT))
-        pairs = Pairs(indices, self.config.ks, self.config.d_hidden)
-        values = active_values(values, x, self.W, c, pairs)  # (n, b, K)
-        return Code(values.relu() if self.config.relu else values, indices), pairs
-
-    def _decode(self, code: Code, D: Tensor, pairs: Pairs) -> Tensor:
-        x_hat = decode(code.values, D, pairs)  # (n, b, d)
-        return x_hat if self.b is None else x_hat + self.b[:, None]
+        return *self.select(x, self.W, c), c
 
     def member(self, i: int) -> SAEStack:
         "Member i as a stack of its own, a copy."

@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -91,6 +90,8 @@ def match(
     B: Float[Tensor, "g d"],  # rows of any length
 ) -> tuple[Float[Tensor, "m"], Int[Tensor, "m"], Int[Tensor, "m"]]:  # cosines, rows of A (ascending), rows of B; m = min(f, g)
     "The one-to-one assignment with the largest sum of cosines (Hungarian); differentiable in the cosines."
+    from scipy.optimize import linear_sum_assignment  # a third of a second, only for those who match
+
     rows, cols = linear_sum_assignment(cosine(A.detach(), B.detach()).cpu().numpy(), maximize=True)
     rows, cols = (torch.as_tensor(i, device=A.device) for i in (rows, cols))
     return (unit(A[rows]) * unit(B[cols])).sum(-1), rows, cols

@@ -8,46 +8,93 @@ from fastcore.test import test_close
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from mfr.kernels import Pairs, active_values, decode
+from mfr.kernels import Matches, Pairs, autoencode, decode
 
 
-# %% ../nbs/20_kernels.ipynb #23b42059
+# %% ../nbs/20_kernels.ipynb #e318084d
+@pytest.mark.parametrize(("dtype", "eps"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)], ids=str)
+def test_products_against_dense(dtype, eps):
+    pairs = Pairs(torch.tensor([[[0, 2], [1, 2]], [[3, 1], [0, 2]]]), k=(2, 1), f=4)
+    gen = torch.Generator().manual_seed(0)
+    v, R, r, x, out = (torch.randn(*s, generator=gen).to(dtype) for s in ((6,), (8, 5), (4, 5), (2, 5), (8, 5)))
+    Z = torch.zeros(4, 8).index_put((pairs.example, pairs.latent), v.float())  # (n b, n f), mostly zeros
+    test_close(pairs.into_examples(v, R).float(), Z @ R.float(), eps=eps)
+    test_close(pairs.add_into_latents(out.clone(), (v, r)).float(), out.float() + Z.T @ r.float(), eps=eps)
+    test_close(pairs.add_into_latents(out.clone(), (v, r), (v, x)).float(), out.float() + Z.T @ (r.float() + x.float().repeat(2, 1)), eps=eps)
+    test_close(pairs.sum_by_latent(v).float(), Z.sum(0), eps=eps)
+    test_close(pairs.dots(r, R).float(), (r.float() @ R.float().T)[pairs.example, pairs.latent], eps=eps)
+
+
+# %% ../nbs/20_kernels.ipynb #c5c4f449
 def stack_case(n, b, d, f, k, seed):
-    "A random problem, tied or not makes no difference here: leaves x, W, c, D and the selected indices."
+    "A random problem: leaves x, W, c, W_dec, the selected indices, and some partners."
     gen = torch.Generator().manual_seed(seed)
-    x, W, c, D = (torch.randn(*s, generator=gen, dtype=torch.float64, requires_grad=True) for s in ((b, d), (n, f, d), (n, f), (n, f, d)))
+    x, W, c, V = (torch.randn(*s, generator=gen, dtype=torch.float64, requires_grad=True) for s in ((b, d), (n, f, d), (n, f), (n, f, d)))
     pre = (x @ W.mT + c[:, None]).detach()
     if seed % 3 == 0: pre[..., 0] += 100  # one latent that every example uses
     indices = pre.topk(max(k), dim=-1).indices
-    return x, W, c, D, indices
+    count = torch.randint(0, 4, (n * f,), generator=gen)
+    count[0] = 1
+    matches = Matches(torch.randint(0, n * f, (int(count.sum()),), generator=gen), torch.cat([torch.zeros(1, dtype=torch.long), count.cumsum(0)]))
+    both = torch.stack([torch.arange(n * f).repeat_interleave(count), matches.partner])
+    both = torch.cat([both, both.flip(0)], 1)  # every pair from both ends
+    here, order = both[0].sort(stable=True)
+    return (x, W, c, V), indices, Matches(both[1][order], torch.searchsorted(here, torch.arange(n * f + 1)))
 
 
-def sparse_way(x, W, c, D, indices, k):
-    pairs = Pairs(indices, k, W.shape[1])
+def sparse_way(leaves, indices, k, tied, relu, matches):
+    x, W, c, V = leaves
     values = (x @ W.mT + c[:, None]).detach().gather(-1, indices)
-    return decode(active_values(values, x, W, c, pairs), D, pairs)
+    return autoencode(values, x, W, c, None if tied else V, Pairs(indices, k, W.shape[1]), relu, matches)
 
 
-def dense_way(x, W, c, D, indices, k):
+def dense_way(leaves, indices, k, tied, relu, matches):
+    x, W, c, V = leaves
     pre = x @ W.mT + c[:, None]
     keep = torch.zeros_like(pre)
     for i, ki in enumerate(k): keep[i].scatter_(1, indices[i, :, :ki], 1.0)
-    return (pre * keep) @ D
+    z, R = pre * keep, W if tied else V
+    if relu: z = z.relu()
+    D = R / R.norm(dim=-1, keepdim=True)
+    flat, start = D.flatten(0, 1), matches.start.tolist() if matches else []
+    cosines = [flat[a] @ flat[b] for a in range(len(start) - 1) for b in matches.partner[start[a] : start[a + 1]]]
+    values = torch.stack([torch.nn.functional.pad(z[i].gather(1, indices[i, :, :ki]), (0, indices.shape[2] - ki)) for i, ki in enumerate(k)])
+    return z @ D, values, 1 - sum(cosines) / len(cosines) if matches else x.new_zeros(())
 
 
-@settings(deadline=None, max_examples=40)
-@given(n=st.integers(1, 3), b=st.integers(1, 6), d=st.integers(1, 5), f=st.integers(1, 9), seed=st.integers(0, 999), data=st.data())
-def test_sparse_equals_dense(n, b, d, f, seed, data):
+@settings(deadline=None, max_examples=60)
+@given(n=st.integers(1, 3), b=st.integers(1, 6), d=st.integers(1, 5), f=st.integers(1, 9), tied=st.booleans(), relu=st.booleans(), paired=st.booleans(), seed=st.integers(0, 999), data=st.data())
+def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, seed, data):
     k = tuple(data.draw(st.integers(1, f)) for _ in range(n))
-    *leaves, indices = stack_case(n, b, d, f, k, seed)
-    got, want = sparse_way(*leaves, indices, k), dense_way(*leaves, indices, k)
-    test_close(got.detach(), want.detach(), eps=1e-9)
-    G = torch.randn(got.shape, dtype=torch.float64)
-    for g, w in zip(torch.autograd.grad((got * G).sum(), leaves), torch.autograd.grad((want * G).sum(), leaves)): test_close(g, w, eps=1e-9)
+    leaves, indices, matches = stack_case(n, b, d, f, k, seed)
+    args, used = (indices, k, tied, relu, matches if paired else None), leaves[:3] if tied else leaves
+    got, want = sparse_way(leaves, *args), dense_way(leaves, *args)
+    for g, w in zip(got, want): test_close(g.detach(), w.detach(), eps=1e-9)
+    gen = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(g.shape, dtype=torch.float64, generator=gen) for g in got]
+    grads = [torch.autograd.grad(sum((o * w).sum() for o, w in zip(out, weights)), used) for out in (got, want)]
+    for g, w in zip(*grads): test_close(g, w, eps=1e-8 * max(1, w.abs().max().item()))
 
 
-# %% ../nbs/20_kernels.ipynb #5df99d39
+# %% ../nbs/20_kernels.ipynb #b9e87536
+@pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("k", [(1, 1), (3, 3), (2, 5), (5, 5)])
-def test_gradcheck(k):
-    *leaves, indices = stack_case(2, 4, 3, 5, k, seed=1)
-    assert torch.autograd.gradcheck(lambda x, W, c, D: sparse_way(x, W, c, D, indices, k), leaves)
+def test_gradcheck(k, tied):
+    leaves, indices, matches = stack_case(2, 4, 3, 5, k, seed=1)
+    used = leaves[:3] if tied else leaves
+    assert torch.autograd.gradcheck(lambda *a: sparse_way((*a, leaves[3])[:4], indices, k, tied, False, matches), used)
+
+
+def test_decode_alone():
+    _, indices, _ = stack_case(2, 4, 3, 5, (2, 3), seed=2)
+    values, D = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True), torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v, D: decode(v, D, Pairs(indices, (2, 3), 5)), (values, D))
+
+
+# %% ../nbs/20_kernels.ipynb #9e081897
+def test_float32_is_within_rounding():
+    leaves, indices, matches = stack_case(2, 50, 16, 40, (5, 9), seed=3)
+    exact = torch.autograd.grad(sum(o.square().sum() for o in sparse_way(leaves, indices, (5, 9), True, False, matches)), leaves[:3])
+    single = [t.detach().float().requires_grad_() for t in leaves]
+    close = torch.autograd.grad(sum(o.square().sum() for o in sparse_way(single, indices, (5, 9), True, False, matches)), single[:3])
+    for e, c in zip(exact, close): assert (e - c).abs().max() < 1e-5 * e.abs().max()

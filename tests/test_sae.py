@@ -39,6 +39,7 @@ def test_forward_against_naive(kw):
     stack, x = disturbed(**kw), torch.randn(10, 8, generator=torch.Generator().manual_seed(1))
     for i, x_hat in enumerate(stack(x)[0]): test_close(x_hat.detach(), naive(stack, x, i).float(), eps=1e-5)
     test_close(stack.decode(stack.encode(x)).detach(), stack(x)[0].detach(), eps=1e-6)
+    with torch.no_grad(): assert stack.encode(x).values.equal(stack(x)[1].values), "encoding alone gives the same code"
 
 
 # %% ../nbs/22_sae.ipynb #39004d65

@@ -4,6 +4,7 @@
 
 import numpy as np
 import torch
+from fastcore.test import test_close
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,13 +15,25 @@ from mfr.select import TopK
 @settings(deadline=None, max_examples=60)
 @given(b=st.integers(1, 5), f=st.integers(1, 12), levels=st.integers(1, 4), seed=st.integers(0, 999), data=st.data())
 def test_topk_against_naive(b, f, levels, seed, data):
-    "Against a stable sort in numpy, on integers so that nearly every row ties somewhere."
+    "Both ways against a stable sort in numpy, on integers so that nearly every row ties somewhere."
     k = tuple(data.draw(st.integers(1, f)) for _ in range(2))
-    pre = np.random.default_rng(seed).integers(0, levels, (2, b, f)).astype(np.float32)
-    values, indices = TopK(k)(torch.tensor(pre))
-    for i in range(2):
-        for t in range(b):
-            want = np.argsort(-pre[i, t], kind="stable")[: k[i]]
-            assert sorted(indices[i, t, : k[i]].tolist()) == sorted(want.tolist())
-            np.testing.assert_array_equal(values[i, t, : k[i]], pre[i, t, indices[i, t, : k[i]]])
-            assert (values[i, t, k[i] :] == 0).all()
+    x, bias = (np.random.default_rng(seed).integers(0, levels, s).astype(np.float32) for s in ((b, f), (2, f)))
+    pre = x + bias[:, None]
+    ways = TopK(k).choose(torch.tensor(pre)), TopK(k)(torch.tensor(x), torch.eye(f).expand(2, f, f), torch.tensor(bias))
+    for values, indices in ways:
+        for i in range(2):
+            for t in range(b):
+                want = np.argsort(-pre[i, t], kind="stable")[: k[i]]
+                assert sorted(indices[i, t, : k[i]].tolist()) == sorted(want.tolist())
+                np.testing.assert_array_equal(values[i, t, : k[i]], pre[i, t, indices[i, t, : k[i]]])
+                assert (values[i, t, k[i] :] == 0).all()
+
+
+def test_blocks_do_not_matter():
+    "More rows than fit into one block, a number that no block divides."
+    gen = torch.Generator().manual_seed(0)
+    x, W, c = torch.randn(1300, 8, generator=gen), torch.randn(2, 2000, 8, generator=gen), torch.randn(2, 2000, generator=gen)
+    values, indices = TopK((3, 7))(x, W, c)
+    want, _ = TopK((3, 7)).choose(x @ W.mT + c[:, None])
+    test_close(values.sort(-1, descending=True).values[1], want[1], eps=1e-4)
+    test_close(values[0].sort(-1, descending=True).values, want[0].sort(-1, descending=True).values, eps=1e-4)
