@@ -47,3 +47,14 @@ def test_mix_is_the_dense_product():
     a = np.zeros((50, 40))
     np.put_along_axis(a, idx.numpy(), coef.numpy().astype(float), 1)
     test_close(data.mix(idx, coef).numpy(), a @ data.features.numpy().astype(float), eps=1e-5)
+
+
+def test_a_long_stream_needs_the_memory_of_one_batch():
+    "Peak memory of a process that draws 400 batches, against one that draws 20: the difference is less than one batch."
+    import subprocess
+    import sys
+    code = ("import resource, sys; from itertools import islice; from mfr.data.synthetic import Superposition\n"
+            "for x in islice(Superposition().batches(2000), int(sys.argv[1])): pass\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")  # KiB on Linux
+    few, many = (int(subprocess.run([sys.executable, "-c", code, n], capture_output=True, text=True, check=True).stdout) for n in ("20", "400"))
+    assert many - few < 2000 * 256 * 4 / 1024 * 2, (few, many)

@@ -32,8 +32,10 @@ def readme(cfg):
     for c in nb.cells:
         if c.cell_type == "markdown": parts.append(local_links(re.sub(r"^:::+.*\n?", "", c.source, flags=re.M)))
         elif c.cell_type == "code":
+            hidden = re.search(r"^#\|\s*echo:\s*false", c.source, flags=re.M)
             src = re.sub(r"^#\|.*\n?", "", c.source, flags=re.M)  # cell options
-            parts += [f"```python\n{src}\n```", *outputs(c)]
+            parts += [] if hidden else [f"```python\n{src}\n```"]
+            parts += outputs(c)
     return "\n\n".join(p.strip("\n") for p in parts if p) + "\n"
 
 
