@@ -72,7 +72,8 @@ class Shown:
 
 
 def tidy(sig: inspect.Signature) -> inspect.Signature:
-    return sig.replace(parameters=[p if p.default is p.empty else p.replace(default=Shown(p.default)) for p in sig.parameters.values()])
+    def plain(p): return p.replace(annotation=p.annotation.__origin__) if hasattr(p.annotation, "__metadata__") else p  # Annotated[X, ...] is an X
+    return sig.replace(parameters=[plain(p) if p.default is p.empty else plain(p).replace(default=Shown(p.default)) for p in sig.parameters.values()])
 
 
 def api(name: str) -> str | None:

@@ -94,7 +94,8 @@ def topk(
             row, n = pre[r], 0
             mean, spread = _moments(row)
             for _ in range(24):
-                n = _reaching(row, mean + mine * spread, found)
+                scratch[0] = mean + mine * spread  # in the row's own precision, or every comparison would be in double
+                n = _reaching(row, scratch[0], found)
                 if n >= k: break
                 mine -= 0.1
             if n < k:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .kernels import Matches, pull
-from .similarity import match, nearest_rows
+from .similarity import match, match_nearest, nearest_rows
 
 # %% auto #0
 __all__ = ['Matching', 'find_matches', 'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha']
@@ -35,12 +35,15 @@ def _listed(pairs: Int[Tensor, "2 P"], latents: int) -> Matches:
 def find_matches(
     D: Float[Tensor, "n f d"],  # unit rows
     matching: Matching = "one-to-one",  # each latent's nearest in every other member, or the best assignment of each two members
+    nearest: int = 0,  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
 ) -> Matches:
-    "Match the latents of every two members, exactly. One-to-one is symmetric, so each two members are assigned once."
+    "Match the latents of every two members. One-to-one is symmetric, so each two members are assigned once."
     (n, f, _), every = D.shape, torch.arange(D.shape[1], device=D.device)
     if n < 2: raise ValueError(f"D: expected at least 2 members to compare, got {n}")
     if matching == "max": pairs = [torch.stack([i * f + every, j * f + nearest_rows(D[i], D[j])]) for i, j in permutations(range(n), 2)]
-    elif matching == "one-to-one": pairs = [torch.stack([i * f + every, j * f + match(D[i], D[j])[2]]) for i, j in combinations(range(n), 2)]
+    elif matching == "one-to-one":
+        def assign(U, V): return match_nearest(U, V, nearest) if nearest else match(U, V)[2]
+        pairs = [torch.stack([i * f + every, j * f + assign(D[i], D[j])]) for i, j in combinations(range(n), 2)]
     else: raise ValueError(f"matching: expected 'max' or 'one-to-one', got {matching!r}")
     return _listed(torch.cat(pairs, dim=1), n * f)
 

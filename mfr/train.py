@@ -48,6 +48,7 @@ class TrainConfig:
     alpha_rel: float = 0.0  # the same as a share of the data's variance; used where alpha is 0
     matching: Matching = "one-to-one"  # how latents of two members are paired in the penalty
     renew: int = 1  # steps between two searches for the matches
+    nearest: int = 0  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
     warmup: int = 100  # steps until the penalty has its full weight
     max_restarts: int = 0  # fresh starts that a member may have
     restart_limit: float = 0.5  # inactivity above which a start is bad
@@ -58,7 +59,7 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("steps", "renew", "restart_every", "log_every"):
             if (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected at least 1, got {v}")
-        for name in ("weight_decay", "alpha_rel", "warmup", "max_restarts"):
+        for name in ("weight_decay", "alpha_rel", "nearest", "warmup", "max_restarts"):
             if (v := getattr(self, name)) < 0: raise ValueError(f"{name}: expected at least 0, got {v}")
         if not 0 < self.lr < float("inf"): raise ValueError(f"lr: expected a positive number, got {self.lr}")
         if not 0 <= self.lr_decay <= 1: raise ValueError(f"lr_decay: expected between 0 and 1, got {self.lr_decay}")
@@ -165,7 +166,7 @@ class Trainer:
     def _match(self) -> None:
         "Search for the matches when they are due."
         due = self.matches is None or self.t % self.config.renew == 0
-        if self.config.coupled and due: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching)
+        if self.config.coupled and due: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching, self.config.nearest)
 
     def _alpha(self, x: Tensor, loss: Tensor, penalty: Tensor) -> float:
         return choose_alpha(self.config.alpha, self.config.alpha_rel, loss.mean().item(), penalty.item(), x.var(0, correction=0).mean().item())

@@ -33,7 +33,7 @@ def test_blocks_do_not_matter():
     "More rows than fit into one block, a number that no block divides."
     gen = torch.Generator().manual_seed(0)
     x, W, c = torch.randn(1300, 8, generator=gen), torch.randn(2, 2000, 8, generator=gen), torch.randn(2, 2000, generator=gen)
-    values, indices = TopK((3, 7))(x, W, c)
+    values, _ = TopK((3, 7))(x, W, c)
     want, _ = TopK((3, 7)).choose(x @ W.mT + c[:, None])
     test_close(values.sort(-1, descending=True).values[1], want[1], eps=1e-4)
     test_close(values[0].sort(-1, descending=True).values, want[0].sort(-1, descending=True).values, eps=1e-4)

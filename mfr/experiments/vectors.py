@@ -30,7 +30,7 @@ __all__ = ['DEFAULT', 'DIGITS', 'VectorStudy', 'train_arms', 'Finding', 'examine
            'run', 'write_report']
 
 # %% ../../nbs/62_vectors.ipynb #02fdb7c0
-DEFAULT = TrainConfig(steps=2000, alpha_rel=0.003, renew=20, max_restarts=1)
+DEFAULT = TrainConfig(steps=2000, alpha_rel=0.003, renew=20, nearest=32, max_restarts=1)
 
 
 @dataclass(frozen=True)
