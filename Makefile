@@ -17,7 +17,7 @@ demo: $(READY)  ## the main job: a baseline stack and an MFR stack on data with 
 	$(BIN)/mfr synthetic --out runs/demo --overwrite
 
 test: sync lint  ## everything that must pass
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 	$(MAKE) docs
 
 sync: $(READY)

@@ -25,10 +25,19 @@ NUMBER = numbered()
 
 
 def imported(module):
+    "The modules of the package that a module imports, relative imports resolved."
     tree = ast.parse((LIB.parent / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mfr"): yield node.module
-        if isinstance(node, ast.Import): yield from (a.name for a in node.names if a.name.startswith("mfr"))
+        if isinstance(node, ast.Import): yield from (a.name for a in node.names if a.name.startswith("mfr."))
+        if not isinstance(node, ast.ImportFrom): continue
+        full = ".".join([*(module.split(".")[: -node.level] if node.level else []), *([node.module] if node.module else [])])
+        if full == "mfr": yield from (f"mfr.{a.name}" for a in node.names)
+        elif full.startswith("mfr."): yield full
+
+
+def test_the_reader_of_imports_sees_relative_ones():
+    assert {"mfr.kernels", "mfr.select", "mfr.similarity"} <= set(imported("mfr.sae"))
+    assert "mfr.data.synthetic" in set(imported("mfr.experiments.synthetic"))
 
 
 @pytest.mark.parametrize("module", NUMBER)
