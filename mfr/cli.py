@@ -46,7 +46,7 @@ def synthetic(args: list[str]) -> None:
     from mfr.experiments.synthetic import PRESETS, SyntheticStudy, run
 
     chosen, rest = _parse(_Preset, args, "mfr synthetic", return_unknown_args=True, add_help=False)
-    about = f"{synthetic.__doc__} --preset demo (the default) takes about a minute on two CPU cores, --preset paper is the paper's size."
+    about = f"{synthetic.__doc__} --preset demo (the default) takes under a minute on two CPU cores, --preset paper is the paper's size."
     _run(run, SyntheticStudy, rest, "synthetic", about, PRESETS[chosen.preset])
     if chosen.preset == "demo": print("the paper's size: mfr synthetic --preset paper --out runs/paper")
 
