@@ -8,19 +8,25 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # %% auto #0
-__all__ = ['by_loops', 'loops', 'Pairs', 'Matches', 'pull', 'autoencode', 'decode']
+__all__ = ['by_loops', 'arrays', 'loops', 'Pairs', 'Matches', 'pull', 'autoencode', 'decode']
 
 # %% ../nbs/20_kernels.ipynb #8498690a
 def by_loops(*tensors: Tensor) -> bool:
     "Are these tensors for the compiled loops?"
     return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) for t in tensors)
+
+
+def arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    "The same memory for the loops, row by row."
+    return tuple(t.contiguous().numpy() for t in tensors)
 
 
 def loops():
@@ -33,7 +39,7 @@ def loops():
 
 # %% ../nbs/20_kernels.ipynb #1394b1e1
 class Pairs:
-    "The active (example, latent) pairs of a stack as one flat list, with the products over it."
+    "The active (example, latent) pairs of a stack, with the products over them; weights of pairs are (n, b, K), 0 past a member's k."
 
     def __init__(
         self,
@@ -41,25 +47,34 @@ class Pairs:
         k: tuple[int, ...],  # how many entries of a row count, one number a member
         f: int,  # latents in a member
     ):
+        self.indices, self.k, self.f = indices.contiguous(), k, f
         self.n, self.b, self.K = indices.shape
-        self.k, self.f = k, f
-        device = indices.device
-        self.latent = self.flat(indices + torch.arange(0, self.n * f, f, device=device)[:, None, None])  # (p,) row in the stacked (n f, d) matrix
-        self.bounds = torch.tensor([0, *k]).cumsum(0) * self.b  # (n + 1,) pairs of each member, on the CPU
-        count = torch.tensor(k, device=device).repeat_interleave(self.b, output_size=self.n * self.b)  # (n b,)
-        self.start = F.pad(count.cumsum(0), (1, 0))  # (n b + 1,) first pair of each example, and the end
-        self.example = torch.arange(self.n * self.b, device=device).repeat_interleave(count, output_size=len(self.latent))  # (p,)
 
-    def flat(self, t: Tensor) -> Tensor:
-        "(n, b, K) -> (p,): drop what lies past a member's k."
-        if set(self.k) == {self.K}: return t.reshape(-1)
-        return torch.cat([ti[:, :ki].reshape(-1) for ti, ki in zip(t, self.k)])
+    @cached_property
+    def codes(self) -> tuple[np.ndarray, np.ndarray]:
+        "What the loops want to know: indices and k."
+        return self.indices.numpy(), np.array(self.k)
 
-    def padded(self, t: Tensor) -> Tensor:
-        "(p,) -> (n, b, K): zeros past a member's k."
-        if set(self.k) == {self.K}: return t.view(self.n, self.b, self.K)
-        parts = t.split([self.b * ki for ki in self.k])
-        return torch.stack([F.pad(ti.view(self.b, ki), (0, self.K - ki)) for ti, ki in zip(parts, self.k)])
+    @cached_property
+    def inside(self) -> Bool[Tensor, "n 1 K"] | None:
+        "What counts, where not everything does."
+        if set(self.k) == {self.K}: return None
+        return torch.stack([torch.arange(self.K, device=self.indices.device) < k for k in self.k])[:, None]
+
+    @cached_property
+    def latent(self) -> Int[Tensor, "n*b*K"]:
+        "Rows in the stacked (n f, d) matrix."
+        return (self.indices + torch.arange(0, self.n * self.f, self.f, device=self.indices.device)[:, None, None]).view(-1)
+
+    @cached_property
+    def bags(self) -> Int[Tensor, "n*b"]:
+        "Where each example's pairs begin."
+        return torch.arange(0, self.indices.numel(), self.K, device=self.indices.device)
+
+    @cached_property
+    def example(self) -> Int[Tensor, "n*b*K"]:
+        "Rows in the stacked (n b, d) matrix."
+        return torch.arange(self.n * self.b, device=self.indices.device).repeat_interleave(self.K, output_size=self.indices.numel())
 
     @cached_property
     def by_latent(self) -> tuple[Tensor, Tensor]:
@@ -67,44 +82,72 @@ class Pairs:
         latent, order = self.latent.sort(stable=True)
         return order, torch.searchsorted(latent, torch.arange(self.n * self.f, device=latent.device))
 
-    def into_examples(self, weights: Float[Tensor, "p"], rows: Float[Tensor, "n*f d"]) -> Float[Tensor, "n*b d"]:
-        "For each example the weighted sum of its active latents' rows."
-        return F.embedding_bag(self.latent, rows, self.start[:-1], mode="sum", per_sample_weights=weights)
+    def take(self, numbers: Float[Tensor, "n f"]) -> Float[Tensor, "n b K"]:
+        "Each pair's latent's number."
+        return numbers.reshape(-1)[self.latent].view(self.indices.shape)
 
-    def add_into_latents(self, out: Float[Tensor, "n*f d"], *weighted: tuple[Float[Tensor, "p"], Float[Tensor, "m d"]]) -> Tensor:
-        "Add to each latent's row of `out` the weighted examples that activate it, for one or two (weights, rows); m is n b, or b if members share their examples."
+    def inner(self, t: Float[Tensor, "n b K"]) -> Float[Tensor, "n b K"]:
+        "The same with zeros past each member's k."
+        return t if self.inside is None else t.masked_fill(~self.inside, 0)
+
+    def into_examples(self, weights: Float[Tensor, "n b K"], rows: Float[Tensor, "n f d"]) -> Float[Tensor, "n b d"]:
+        "For each example the weighted sum of its active latents' rows."
+        return F.embedding_bag(self.latent, rows.reshape(-1, rows.shape[-1]), self.bags, mode="sum", per_sample_weights=weights.view(-1)).view(self.n, self.b, -1)
+
+    def dots(self, examples: Float[Tensor, "n b d"], rows: Float[Tensor, "n f d"]) -> Float[Tensor, "n b K"]:
+        "The dot product of each pair's example and latent."
+        if by_loops(examples, rows):
+            out = examples.new_empty(self.indices.shape)
+            loops().dots(*arrays(examples, rows), *self.codes, out.numpy())
+            return out
+        flat, d = torch.ops.aten._embedding_bag_per_sample_weights_backward, rows.shape[-1]
+        return self.inner(flat(examples.reshape(-1, d), rows.reshape(-1, d), self.latent, self.bags, self.example, 0).view(self.indices.shape))
+
+    def reconstruct(
+        self,
+        target: Float[Tensor, "m b d"],  # m = n, or 1 if members share it
+        rows: Float[Tensor, "n f d"],  # decoder rows of any length
+        scale: Float[Tensor, "n f"],  # one over their lengths
+        values: Float[Tensor, "n b K"],
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # error (n b d), its square (n b), values times scale and the error's products with unit rows (n b K)
+        "Reconstruct and compare."
+        if by_loops(target, rows):
+            out = torch.empty(self.n, self.b, rows.shape[-1], dtype=rows.dtype), rows.new_empty(self.n, self.b), torch.empty_like(values), torch.empty_like(values)
+            loops().reconstruct(*arrays(target, rows, scale), self.codes[0], values.numpy(), self.codes[1], *arrays(*out))
+            return out
+        weights = self.inner(values * self.take(scale))
+        error = self.into_examples(weights, rows) - target
+        return error, error.square().sum(-1), weights, self.dots(error, rows) * self.take(scale)
+
+    def add_into_latents(self, out: Float[Tensor, "n f d"], *weighted: tuple[Float[Tensor, "n b K"], Float[Tensor, "m b d"]]) -> Tensor:
+        "Add to each latent's row of `out` the weighted examples that activate it, for one or two (weights, rows); m is n, or 1 if members share their examples."
         parts = [t for pair in weighted for t in pair]
         if by_loops(out, *parts):
             add, columns = (loops().add_rows if len(weighted) == 1 else loops().add_two_rows), -(-torch.get_num_threads() // self.n)
-            add(*(t.numpy() for t in (out, self.bounds, self.latent, self.example, *parts)), columns)
+            add(out.numpy(), *self.codes, *arrays(*parts), columns)
             return out
-        order, start = self.by_latent
-        for weights, rows in weighted: out += F.embedding_bag(self.example[order] % len(rows), rows, start, mode="sum", per_sample_weights=weights[order])
+        (order, start), flat = self.by_latent, out.view(-1, out.shape[-1])
+        for weights, rows in weighted:
+            rows = rows.reshape(-1, rows.shape[-1])  # (m b, d)
+            flat += F.embedding_bag(self.example[order] % len(rows), rows, start, mode="sum", per_sample_weights=weights.view(-1)[order])
         return out
 
-    def sum_by_latent(self, weights: Float[Tensor, "p"]) -> Float[Tensor, "n*f"]:
+    def sum_by_latent(self, weights: Float[Tensor, "n b K"]) -> Float[Tensor, "n f"]:
         "For each latent the sum of its pairs' weights."
         if by_loops(weights):
-            out = weights.new_zeros(self.n * self.f)
-            loops().add_numbers(*(t.numpy() for t in (out, self.bounds, self.latent, weights)))
+            out = weights.new_zeros(self.n, self.f)
+            loops().add_numbers(out.numpy(), *self.codes, *arrays(weights))
             return out
         order, start = self.by_latent
-        return F.embedding_bag(order, weights[:, None], start, mode="sum").squeeze(1)
-
-    def dots(self, examples: Float[Tensor, "n*b d"], latents: Float[Tensor, "n*f d"]) -> Float[Tensor, "p"]:
-        "The dot product of each pair's example and latent."
-        if by_loops(examples, latents):
-            out = examples.new_empty(len(self.latent))
-            loops().dots(*(t.numpy() for t in (examples, latents, self.latent, self.start, out)))
-            return out
-        return torch.ops.aten._embedding_bag_per_sample_weights_backward(examples, latents, self.latent, self.start[:-1], self.example, 0)
+        return F.embedding_bag(order, weights.view(-1, 1), start, mode="sum").view(self.n, self.f)
 
 # %% ../nbs/20_kernels.ipynb #5145f67c
 class Matches(NamedTuple):
     "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
 
-    partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
     start: Int[Tensor, "n*f+1"]  # where the partners of each latent begin, and the end
+    partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
+    order: Int[Tensor, "n*f"]  # all latents, partners near each other: an order that is kind to caches, without meaning otherwise
 
 
 def pull(
@@ -115,7 +158,7 @@ def pull(
     "What pulls at each row, and how far it goes along with the row."
     if by_loops(rows, scale):
         out, along = torch.empty_like(rows), torch.empty_like(scale)
-        loops().pull(*(t.numpy() for t in (rows, scale, matches.start, matches.partner, out, along)))
+        loops().pull(*(t.numpy() for t in (rows, scale, matches.start, matches.partner, matches.order, out, along)))
         return out, along
     out = F.embedding_bag(matches.partner, rows, matches.start[:-1], mode="sum", per_sample_weights=scale[matches.partner])
     return out, torch.einsum("qd,qd->q", rows, out) * scale
@@ -123,35 +166,42 @@ def pull(
 # %% ../nbs/20_kernels.ipynb #4c6349a6
 class _Autoencode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values, x, W, c, W_dec, pairs, relu, matches):
-        rows = (W if W_dec is None else W_dec).reshape(-1, x.shape[1])  # (n f, d)
-        scale = torch.linalg.vector_norm(rows, dim=1).clamp_min(torch.finfo(rows.dtype).tiny).reciprocal()  # (n f,)
-        v = pairs.flat(values.relu() if relu else values)  # (p,)
-        x_hat = pairs.into_examples(v * scale[pairs.latent], rows).view(pairs.n, pairs.b, -1)  # (n, b, d)
-        towards, along = pull(rows, scale, matches) if matches else (None, None)
+    def forward(ctx, values, x, W, c, W_dec, b, pairs, relu, matches):
+        rows = W if W_dec is None else W_dec  # (n, f, d)
+        scale = torch.linalg.vector_norm(rows, dim=-1).clamp_min(torch.finfo(rows.dtype).tiny).reciprocal()  # (n, f)
+        v = pairs.inner(values.relu() if relu else values)  # (n, b, K)
+        error, square, weights, u = pairs.reconstruct(x[None] if b is None else x - b[:, None], rows, scale, v)
+        ctx.towards, along = pull(rows.view(-1, rows.shape[-1]), scale.view(-1), matches) if matches else (None, None)
         ctx.pairs, ctx.relu, ctx.m = pairs, relu, len(matches.partner) if matches else 0
-        ctx.save_for_backward(x, W, W_dec, v, scale, towards, along)
-        return x_hat, pairs.padded(v), 1 - along.sum() / ctx.m if matches else x.new_zeros(())
+        ctx.save_for_backward(x, W, W_dec, error, v, weights, u, scale, along)
+        ctx.set_materialize_grads(False)
+        return error, square.sum(-1) / x.numel(), v, 1 - along.sum() / ctx.m if matches else x.new_zeros(())
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g, g_values, g_penalty):
-        (x, W, W_dec, v, scale, towards, along), pairs = ctx.saved_tensors, ctx.pairs
-        tied, (n, f, d) = W_dec is None, W.shape
-        rows, g = (W if tied else W_dec).reshape(n * f, d), g.reshape(-1, d).contiguous()  # (n f, d), (n b, d)
-        at = scale[pairs.latent]  # (p,)
-        u = pairs.dots(g, rows) * at
-        dv = u + pairs.flat(g_values)
-        if ctx.relu: dv = dv * (v > 0)
-        own = -scale.square() * pairs.sum_by_latent(v * u)  # (n f,) along the row itself
-        if towards is None: grad = rows * own[:, None]
+    def backward(ctx, g, g_loss, g_values, g_penalty):
+        (x, W, W_dec, error, v, weights, u, scale, along), pairs = ctx.saved_tensors, ctx.pairs
+        rows, factor = W if W_dec is None else W_dec, 2 / x.numel() * (scale.new_zeros(len(W)) if g_loss is None else g_loss)[:, None, None]  # (n, f, d), (n, 1, 1)
+        if g is None: g, by, weights, u = error, factor, weights * factor, u * factor  # the gradient is by * g
         else:
-            strength = -2 * g_penalty / ctx.m * scale  # (n f,)
-            grad = torch.addcmul(rows * (own - strength * scale * along)[:, None], towards, strength[:, None])
-        if tied: encoder = pairs.add_into_latents(grad, (v * at, g), (dv, x))
-        else: encoder, _ = pairs.add_into_latents(torch.zeros_like(grad), (dv, x)), pairs.add_into_latents(grad, (v * at, g))
-        dx = pairs.into_examples(dv, W.reshape(n * f, d)).view(n, -1, d).sum(0) if ctx.needs_input_grad[1] else None
-        return None, dx, encoder.view(n, f, d), pairs.sum_by_latent(dv).view(n, f), None if tied else grad.view(n, f, d), None, None, None
+            g, by = torch.addcmul(g, error, factor), 1
+            u = pairs.dots(g, rows) * pairs.take(scale)
+        dv = u if g_values is None else u + pairs.inner(g_values)
+        if ctx.relu: dv = dv * (v > 0)
+        grad = _along_and_pull(rows, scale, pairs.sum_by_latent(v * u), ctx.towards, along, None if g_penalty is None else -2 * g_penalty / max(1, ctx.m))
+        if W_dec is None: encoder = pairs.add_into_latents(grad, (weights, g), (dv, x[None]))
+        else: encoder, _ = pairs.add_into_latents(torch.zeros_like(grad), (dv, x[None])), pairs.add_into_latents(grad, (weights, g))
+        dx = (pairs.into_examples(dv, W) - by * g).sum(0) if ctx.needs_input_grad[1] else None
+        db = (by * g).sum(1) if ctx.needs_input_grad[5] else None
+        return None, dx, encoder, pairs.sum_by_latent(dv), None if W_dec is None else grad, db, None, None, None
+
+
+def _along_and_pull(rows, scale, products, towards, along, pulled):
+    "The dense part of a decoder's gradient: against the row's own direction, and towards its partners."
+    own = -scale.square() * products  # (n, f)
+    if towards is None or pulled is None: return rows * own[..., None]
+    strength = pulled * scale  # (n, f)
+    return (towards.view_as(rows) * strength[..., None]).addcmul_(rows, (own - strength * scale * along.view_as(scale))[..., None])
 
 # %% ../nbs/20_kernels.ipynb #334358b6
 def autoencode(
@@ -160,28 +210,27 @@ def autoencode(
     W: Float[Tensor, "n f d"],  # encoder rows
     c: Float[Tensor, "n f"],  # encoder bias
     W_dec: Float[Tensor, "n f d"] | None,  # decoder rows of any length; None for those of the encoder
+    b: Float[Tensor, "n d"] | None,  # decoder bias
     pairs: Pairs,  # which latents were selected
     relu: bool = False,  # clip the values at 0
     matches: Matches | None = None,  # for the penalty
-) -> tuple[Float[Tensor, "n b d"], Float[Tensor, "n b K"], Float[Tensor, ""]]:  # x_hat, active values, penalty (0 without matches)
-    "Reconstruct from selected pre-activations; differentiable once in x, W, c and W_dec, without a dense (b, f) gradient."
-    return _Autoencode.apply(values, x, W, c, W_dec, pairs, relu, matches)
+) -> tuple[Float[Tensor, "n b d"], Float[Tensor, "n"], Float[Tensor, "n b K"], Float[Tensor, ""]]:  # x_hat - x, its mean square, active values, penalty (0 without matches)
+    "Reconstruct from selected pre-activations; differentiable once in x, W, c, W_dec and b, without a dense (b, f) gradient."
+    return _Autoencode.apply(values, x, W, c, W_dec, b, pairs, relu, matches)
 
 # %% ../nbs/20_kernels.ipynb #1a010aaa
 class _Decode(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, D, pairs):
-        n, f, d = D.shape
-        ctx.pairs, flat = pairs, pairs.flat(values)
-        ctx.save_for_backward(flat, D)
-        return pairs.into_examples(flat, D.reshape(n * f, d)).view(n, -1, d)  # (n, b, d)
+        ctx.pairs, values = pairs, pairs.inner(values.contiguous())
+        ctx.save_for_backward(values, D)
+        return pairs.into_examples(values, D)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        (flat, D), pairs = ctx.saved_tensors, ctx.pairs
-        (n, f, d), g = D.shape, g.reshape(-1, g.shape[-1]).contiguous()  # (n b, d)
-        return pairs.padded(pairs.dots(g, D.reshape(n * f, d))), pairs.add_into_latents(torch.zeros_like(D).view(n * f, d), (flat, g)).view(n, f, d), None
+        (values, D), pairs, g = ctx.saved_tensors, ctx.pairs, g.contiguous()
+        return pairs.dots(g, D), pairs.add_into_latents(torch.zeros_like(D), (values, g)), None
 
 # %% ../nbs/20_kernels.ipynb #62406a96
 def decode(

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .kernels import Matches, pull
-from .similarity import match, match_nearest, nearest_rows
+from .select import TopK
+from .similarity import match, match_offers
 
 # %% auto #0
 __all__ = ['Matching', 'find_matches', 'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha']
@@ -23,14 +24,24 @@ __all__ = ['Matching', 'find_matches', 'matched_penalty', 'mutual_penalty', 'war
 # %% ../nbs/31_mutual.ipynb #52eaae1a
 Matching = Literal["max", "one-to-one"]
 
-# %% ../nbs/31_mutual.ipynb #ed84c034
-def _listed(pairs: Int[Tensor, "2 P"], latents: int) -> Matches:
-    "Pairs (a, b) as lists of partners."
+# %% ../nbs/31_mutual.ipynb #b5dd233e
+def _listed(pairs: Int[Tensor, "2 P"], n: int, f: int) -> Matches:
+    "Pairs (a, b) as lists of partners, and the latents in the order of their partners in the first member."
     here, there = torch.cat([pairs, pairs.flip(0)], dim=1)  # (2P,) each
+    every, inside = torch.arange(n * f, device=here.device), there < f
+    leader = every.clone()
+    leader[here[inside]] = there[inside]
+    leader[:f] = every[:f]
     here, order = here.sort(stable=True)
-    return Matches(there[order], torch.searchsorted(here, torch.arange(latents + 1, device=here.device)))
+    return Matches(torch.searchsorted(here, torch.arange(n * f + 1, device=here.device)), there[order], leader.argsort(stable=True))
 
-# %% ../nbs/31_mutual.ipynb #570c44fd
+# %% ../nbs/31_mutual.ipynb #13ededf2
+def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> tuple[Float[Tensor, "f m"], Int[Tensor, "f m"]]:
+    "The m largest cosines of each row of U with rows of V, and which these are."
+    cosines, indices = TopK((m,))(U, V[None], V.new_zeros(1, len(V)))
+    return cosines[0], indices[0]
+
+# %% ../nbs/31_mutual.ipynb #a0af2aee
 @torch.no_grad()
 def find_matches(
     D: Float[Tensor, "n f d"],  # unit rows
@@ -40,14 +51,14 @@ def find_matches(
     "Match the latents of every two members. One-to-one is symmetric, so each two members are assigned once."
     (n, f, _), every = D.shape, torch.arange(D.shape[1], device=D.device)
     if n < 2: raise ValueError(f"D: expected at least 2 members to compare, got {n}")
-    if matching == "max": pairs = [torch.stack([i * f + every, j * f + nearest_rows(D[i], D[j])]) for i, j in permutations(range(n), 2)]
+    if matching == "max": pairs = [torch.stack([i * f + every, j * f + _nearest(D[i], D[j], 1)[1][:, 0]]) for i, j in permutations(range(n), 2)]
     elif matching == "one-to-one":
-        def assign(U, V): return match_nearest(U, V, nearest) if nearest else match(U, V)[2]
+        def assign(U, V): return match_offers(*_nearest(U, V, nearest)) if 0 < nearest < f else match(U, V)[2]
         pairs = [torch.stack([i * f + every, j * f + assign(D[i], D[j])]) for i, j in combinations(range(n), 2)]
     else: raise ValueError(f"matching: expected 'max' or 'one-to-one', got {matching!r}")
-    return _listed(torch.cat(pairs, dim=1), n * f)
+    return _listed(torch.cat(pairs, dim=1), n, f)
 
-# %% ../nbs/31_mutual.ipynb #df976417
+# %% ../nbs/31_mutual.ipynb #ab17fef3
 class _MatchedPenalty(torch.autograd.Function):
     @staticmethod
     def forward(ctx, D, matches):
@@ -62,7 +73,7 @@ class _MatchedPenalty(torch.autograd.Function):
     def backward(ctx, g):
         return (ctx.saved_tensors[0] * (-2 * g / ctx.m)).view(ctx.shape), None
 
-# %% ../nbs/31_mutual.ipynb #495f7ec1
+# %% ../nbs/31_mutual.ipynb #73be140a
 def matched_penalty(
     D: Float[Tensor, "n f d"],  # unit rows
     matches: Matches,  # from `find_matches`, now or some steps ago
@@ -70,7 +81,7 @@ def matched_penalty(
     "1 - mean cosine of the matched pairs, with the gradient through these pairs alone."
     return _MatchedPenalty.apply(D, matches)
 
-# %% ../nbs/31_mutual.ipynb #f0215939
+# %% ../nbs/31_mutual.ipynb #1969c92a
 def mutual_penalty(
     D: Float[Tensor, "n f d"],  # unit rows, n >= 2
     matching: Matching = "max",  # "max" is the paper's text, "one-to-one" its code
@@ -78,7 +89,7 @@ def mutual_penalty(
     "1 - mean over ordered pairs of members of their MMCS (paper, section 3), or of their matched similarity; exact gradient."
     return matched_penalty(D, find_matches(D.detach(), matching))
 
-# %% ../nbs/31_mutual.ipynb #b435a810
+# %% ../nbs/31_mutual.ipynb #a59ce893
 def warmup(
     step: int,  # steps taken so far, t
     length: int = 100,  # steps until the full weight, T; 0 for none
@@ -86,7 +97,7 @@ def warmup(
     "Cosine warm-up of the penalty's weight (paper, section 3)."
     return 1.0 if step >= length else (1 - math.cos(math.pi * step / length)) / 2
 
-# %% ../nbs/31_mutual.ipynb #afa6e1a2
+# %% ../nbs/31_mutual.ipynb #2826484e
 def choose_alpha(
     alpha: float | Literal["match"],  # in units of the loss, or "match"
     alpha_rel: float,  # share of the data's variance; used where alpha is 0

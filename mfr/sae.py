@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .kernels import Matches, Pairs, autoencode, decode
-from .select import TopK
+from .select import Precision, TopK
 from .similarity import unit
 
 # %% auto #0
@@ -92,7 +92,7 @@ class SAEStack(nn.Module):
 
     def encode(self, x: Float[Tensor, "b d"]) -> Code:
         "The active latents of every member: exactly k a row, ties to the lowest index."
-        if torch.is_grad_enabled(): return self.step(x)[1]
+        if torch.is_grad_enabled(): return self(x)[1]
         values, indices = self._select(x)[:2]  # nothing to differentiate, so nothing to reconstruct
         return Code(values.relu() if self.config.relu else values, indices)
 
@@ -106,25 +106,30 @@ class SAEStack(nn.Module):
         x: Float[Tensor, "b d"],  # examples, the same for all members
     ) -> tuple[Float[Tensor, "n b d"], Code]:  # reconstructions and codes
         "Encode, select and decode."
-        return self.step(x)[:2]
+        error, _, code, _ = self._all(x)
+        return x + error, code
 
     def step(
         self,
         x: Float[Tensor, "b d"],  # examples, the same for all members
         matches: Matches | None = None,  # who is matched with whom
-    ) -> tuple[Float[Tensor, "n b d"], Code, Float[Tensor, ""]]:  # reconstructions, codes, and the penalty of the matches
+        precision: Precision = "fp32",  # of the products that decide which latents are active
+    ) -> tuple[Float[Tensor, "n"], Code, Float[Tensor, ""]]:  # mean squared errors as in `mfr.losses.reconstruction`, codes, and the penalty of the matches
         "What a training step needs, in one differentiable function; the penalty is 0 without matches."
-        values, indices, c = self._select(x)
-        pairs = Pairs(indices, self.config.ks, self.config.d_hidden)
-        x_hat, values, penalty = autoencode(values, x, self.W, c, self.W_dec, pairs, self.config.relu, matches)
-        return x_hat if self.b is None else x_hat + self.b[:, None], Code(values, indices), penalty
+        return self._all(x, matches, precision)[1:]
 
-    def _select(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _all(self, x: Tensor, matches: Matches | None = None, precision: Precision = "fp32") -> tuple[Tensor, Tensor, Code, Tensor]:
+        values, indices, c = self._select(x, precision)
+        pairs = Pairs(indices, self.config.ks, self.config.d_hidden)
+        error, loss, values, penalty = autoencode(values, x, self.W, c, self.W_dec, self.b, pairs, self.config.relu, matches)
+        return error, loss, Code(values, indices), penalty
+
+    def _select(self, x: Tensor, precision: Precision = "fp32") -> tuple[Tensor, Tensor, Tensor]:
         "Selected pre-activations, which they are, and the bias they were formed with."
         if x.ndim != 2 or x.shape[1] != self.config.d_in or x.dtype != self.W.dtype:
             raise ValueError(f"x: expected {self.W.dtype} of shape (batch, {self.config.d_in}), got {x.dtype} of shape {tuple(x.shape)}")
         c = self.c if self.b is None else self.c - torch.einsum("nfd,nd->nf", self.W, self.b)
-        return *self.select(x, self.W, c), c
+        return *self.select(x, self.W, c, precision), c
 
     def member(self, i: int) -> SAEStack:
         "Member i as a stack of its own, a copy."

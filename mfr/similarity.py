@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # %% auto #0
-__all__ = ['unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'match', 'match_nearest']
+__all__ = ['unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'match', 'match_offers']
 
 # %% ../nbs/00_similarity.ipynb #610cced5
 class _UnitRows(torch.autograd.Function):
@@ -97,22 +97,19 @@ def match(
     rows, cols = (torch.as_tensor(i, device=A.device) for i in (rows, cols))
     return (unit(A[rows]) * unit(B[cols])).sum(-1), rows, cols
 
-# %% ../nbs/00_similarity.ipynb #83ee1d21
-@torch.no_grad()
-def match_nearest(
-    U: Float[Tensor, "f d"],  # unit rows
-    V: Float[Tensor, "f d"],  # unit rows, as many
-    nearest: int,  # how many of the nearest rows of V each row of U may choose from
-    block: int = 2**22,  # how many cosines to hold at a time
-) -> Int[Tensor, "f"]:  # the partner in V of each row of U
-    "A one-to-one assignment with nearly the largest sum of cosines; exact for `nearest` = f."
+# %% ../nbs/00_similarity.ipynb #032872a8
+def match_offers(
+    cosines: Float[Tensor, "f m"],  # of each row with those that it is offered
+    offers: Int[Tensor, "f m"],  # rows of the other dictionary, different ones, in any order
+) -> Int[Tensor, "f"]:  # the partner of each row
+    "The one-to-one assignment with the largest sum of cosines among the offers."
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    f, nearest = len(U), min(nearest, len(U))
-    cosines, offers = (torch.cat(part).cpu().numpy() for part in zip(*((u @ V.mT).topk(nearest) for u in U.split(max(1, block // f)))))
+    (f, m), device = offers.shape, offers.device
+    cosines, offers = cosines.cpu().numpy(), offers.cpu().numpy()
     cost, row = 2.0 - cosines.astype(np.float64), np.arange(f)  # positive: the solver takes 0 for no offer
-    last = ~(offers == row[:, None]).any(1)  # the row of V with the same number, at a price above all others
+    last = ~(offers == row[:, None]).any(1)  # the row with the same number, at a price above all others
     graph = csr_array((np.concatenate([cost.ravel(), np.full(last.sum(), 4.0)]),
-                       (np.concatenate([row.repeat(nearest), row[last]]), np.concatenate([offers.ravel(), row[last]]))), shape=(f, f))
-    return torch.as_tensor(min_weight_full_bipartite_matching(graph)[1], device=U.device).long()
+                       (np.concatenate([row.repeat(m), row[last]]), np.concatenate([offers.ravel(), row[last]]))), shape=(f, f))
+    return torch.as_tensor(min_weight_full_bipartite_matching(graph)[1], device=device).long()

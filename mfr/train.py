@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .kernels import Matches
-from .losses import reconstruction
 from .mutual import Matching, choose_alpha, find_matches, warmup
 from .reinit import Activity, Restart, Starts, inactivity
 from .sae import SAEStack
+from .select import Precision
 
 # %% auto #0
 __all__ = ['TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
@@ -47,9 +47,11 @@ class TrainConfig:
     alpha: float | Literal["match"] = 0.0  # weight of the mutual penalty, in units of the loss; "match": equal to the loss at the start
     alpha_rel: float = 0.0  # the same as a share of the data's variance; used where alpha is 0
     matching: Matching = "one-to-one"  # how latents of two members are paired in the penalty
-    renew: int = 1  # steps between two searches for the matches
+    renew: int = 1  # steps between two searches for the matches; early ones come at steps 1, 2, 4, 8, ...
     nearest: int = 0  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
+    pull_every: int = 1  # steps between two steps with the penalty, whose weight is multiplied by as much
     warmup: int = 100  # steps until the penalty has its full weight
+    precision: Precision = "fp32"  # of the products that decide which latents are active; "bf16" is cheaper, see `mfr.select`
     max_restarts: int = 0  # fresh starts that a member may have
     restart_limit: float = 0.5  # inactivity above which a start is bad
     restart_window: int = 100  # early steps in which starts are judged
@@ -57,12 +59,13 @@ class TrainConfig:
     log_every: int = 25  # steps between two rows of the history
 
     def __post_init__(self):
-        for name in ("steps", "renew", "restart_every", "log_every"):
+        for name in ("steps", "renew", "pull_every", "restart_every", "log_every"):
             if (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected at least 1, got {v}")
         for name in ("weight_decay", "alpha_rel", "nearest", "warmup", "max_restarts"):
             if (v := getattr(self, name)) < 0: raise ValueError(f"{name}: expected at least 0, got {v}")
         if not 0 < self.lr < float("inf"): raise ValueError(f"lr: expected a positive number, got {self.lr}")
         if not 0 <= self.lr_decay <= 1: raise ValueError(f"lr_decay: expected between 0 and 1, got {self.lr_decay}")
+        if self.precision not in ("fp32", "bf16"): raise ValueError(f"precision: expected 'fp32' or 'bf16', got {self.precision!r}")
         if self.matching not in ("max", "one-to-one"): raise ValueError(f"matching: expected 'max' or 'one-to-one', got {self.matching!r}")
         if isinstance(self.alpha, str) and self.alpha != "match": raise ValueError(f"alpha: expected a number or 'match', got {self.alpha!r}")
         if not isinstance(self.alpha, str) and not 0 <= self.alpha < float("inf"): raise ValueError(f"alpha: expected at least 0, got {self.alpha}")
@@ -71,6 +74,10 @@ class TrainConfig:
     def coupled(self) -> bool:
         "Is there a penalty?"
         return bool(self.alpha or self.alpha_rel)
+
+    def searches(self, step: int) -> bool:
+        "Are the matches searched anew before this step? They change fast at first, so early searches come at doubling distances."
+        return step % self.renew == 0 if step >= self.renew else step & (step - 1) == 0
 
     def lr_at(self, step: int) -> float:
         "The learning rate of a step."
@@ -136,7 +143,7 @@ class Trainer:
         n, device = stack.config.n, stack.W.device
         self.members = [[nn.Parameter(p.data[i]) for p in stack.parameters()] for i in range(n)]  # views, one set a member
         self.optimizer = torch.optim.AdamW([p for m in self.members for p in m], lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        self.t, self.alpha, self.matches = 0, None, None
+        self.t, self.alpha, self.matches, self.penalty = 0, None, None, None
         self.activity = Activity(n, stack.config.d_hidden, device)
         self.starts = Starts(n, config.restart_limit, config.max_restarts, config.restart_window, config.restart_every)
         self.history = History(restarts=self.starts.record)
@@ -145,34 +152,35 @@ class Trainer:
     def step(self, x: Float[Tensor, "b d"]) -> None:
         "One batch: forward, backward, update; then judge the starts and keep the record."
         x = x.to(self.stack.W.device)
-        self._match()
-        x_hat, code, penalty = self.stack.step(x, self.matches)
-        loss = reconstruction(x, x_hat)  # (n,)
+        pulls = self.config.coupled and self.t % self.config.pull_every == 0
+        if pulls: self._match()
+        loss, code, penalty = self.stack.step(x, self.matches if pulls else None, self.config.precision)  # (n,)
         total = loss.sum()
-        if self.config.coupled:
+        if pulls:
+            self.penalty = penalty.detach()
             if self.alpha is None: self.alpha = self._alpha(x, loss, penalty)
-            total = total + len(loss) * self.alpha * warmup(self.t, self.config.warmup) * penalty
+            total = total + len(loss) * self.alpha * warmup(self.t, self.config.warmup) * self.config.pull_every * penalty
         self._guard(x, total)
         self._update(total)
         self.t += 1
         early = self.t <= self.config.restart_window
         if early: self.activity.update(code.indices, self.stack.config.ks)
-        if early or self._logs: self._log(x, loss.detach(), penalty, early)
+        if early or self._logs: self._log(x, loss.detach(), early)
         if self.starts.due(self.t): self._restart()
 
     @property
     def _logs(self) -> bool: return self.t % self.config.log_every == 0 or self.t == self.config.steps
 
     def _match(self) -> None:
-        "Search for the matches when they are due."
-        due = self.matches is None or self.t % self.config.renew == 0
-        if self.config.coupled and due: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching, self.config.nearest)
+        "Search for the matches where a search is due at this step or was at one without a pull."
+        due = any(self.config.searches(t) for t in range(max(0, self.t - self.config.pull_every + 1), self.t + 1))
+        if due or self.matches is None: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching, self.config.nearest)
 
     def _alpha(self, x: Tensor, loss: Tensor, penalty: Tensor) -> float:
         return choose_alpha(self.config.alpha, self.config.alpha_rel, loss.mean().item(), penalty.item(), x.var(0, correction=0).mean().item())
 
     def _guard(self, x: Tensor, total: Tensor) -> None:
-        finite = torch.isfinite(x.sum() + total.detach())
+        finite = torch.isfinite(total.detach())
         if x.is_cuda:
             self.optimizer.found_inf = (~finite).float()
             self.broken += self.optimizer.found_inf
@@ -191,12 +199,12 @@ class Trainer:
         for group in self.optimizer.param_groups: group["lr"] = self.config.lr_at(self.t)
         self.optimizer.step()
 
-    def _log(self, x: Tensor, loss: Tensor, penalty: Tensor, early: bool) -> None:
+    def _log(self, x: Tensor, loss: Tensor, early: bool) -> None:
         row = {"step": self.t}
         if self._logs:
             if x.is_cuda and self.broken: raise ValueError(f"batches: {int(self.broken)} of the last {self.config.log_every} were left out, their loss was NaN or Inf")
             row |= {"loss": loss.tolist(), "fvu": (loss / x.var(0, correction=0).mean()).tolist()}
-            if self.config.coupled: row["penalty"] = penalty.item()
+            if self.config.coupled: row["penalty"] = self.penalty.item()
             if self.track: row |= self.track(self.stack)
         if early: row["inactivity"] = inactivity(self.activity.rate).tolist()
         self.history.rows.append(row)
@@ -249,7 +257,8 @@ def _tensors(trainer: Trainer) -> dict[str, Tensor]:
     out = {f"stack.{name}": p.data for name, p in trainer.stack.named_parameters()}
     out |= {f"optimizer.{j}.{key}": v for j, p in enumerate(trainer.optimizer.param_groups[0]["params"]) for key, v in trainer.optimizer.state.get(p, {}).items()}
     out |= {"activity.count": trainer.activity.count, "activity.weight": trainer.activity.weight}
-    return out | ({} if trainer.matches is None else {"matches.partner": trainer.matches.partner, "matches.start": trainer.matches.start})
+    if trainer.penalty is not None: out["penalty"] = trainer.penalty
+    return out | ({} if trainer.matches is None else {f"matches.{name}": t for name, t in trainer.matches._asdict().items()})
 
 # %% ../nbs/40_train.ipynb #766eddfa
 def save_checkpoint(
@@ -280,7 +289,8 @@ def load_checkpoint(
         kept = {name.split(".")[2]: t for name, t in tensors.items() if name.startswith(f"optimizer.{j}.")}
         if kept: trainer.optimizer.state[p] = kept
     trainer.activity.count, trainer.activity.weight = tensors["activity.count"], tensors["activity.weight"]
-    trainer.matches = Matches(tensors["matches.partner"], tensors["matches.start"]) if "matches.partner" in tensors else None
+    trainer.penalty = tensors.get("penalty")
+    trainer.matches = Matches(*(tensors[f"matches.{name}"] for name in Matches._fields)) if "matches.start" in tensors else None
     trainer.t, trainer.alpha = state["t"], state["alpha"]
     trainer.starts.scores = [dict(s) for s in state["starts"]["scores"]]
     trainer.starts.attempt, trainer.starts.settled = state["starts"]["attempt"], state["starts"]["settled"]

@@ -53,6 +53,17 @@ def test_every_gradient(kw):
     assert torch.autograd.gradcheck(f, (x, *params))
 
 
+@pytest.mark.parametrize("kw", VARIANTS, ids=str)
+def test_step_is_forward_and_loss(kw):
+    "The fused training step: the mean squared error of the reconstruction, and its gradient."
+    stack, x = disturbed(**kw).double(), torch.randn(10, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    (x_hat, code), (loss, same, penalty) = stack(x), stack.step(x)
+    test_close(loss.detach(), (x_hat - x).square().mean((1, 2)).detach(), eps=1e-12)
+    assert code.indices.equal(same.indices) and code.values.equal(same.values) and penalty == 0
+    weight = torch.tensor([1.0, 2.0, -0.5], dtype=torch.float64)
+    for g, w in zip(*(torch.autograd.grad(o, list(stack.parameters())) for o in ((loss * weight).sum(), ((x_hat - x).square().mean((1, 2)) * weight).sum()))): test_close(g, w, eps=1e-12)
+
+
 # %% ../nbs/22_sae.ipynb #6c861588
 def test_exactly_k_with_ties():
     code = SAEStack(SAEConfig(8, 20, k=5, n=2)).encode(torch.zeros(3, 8))

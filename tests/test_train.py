@@ -109,7 +109,7 @@ def test_resuming_gives_the_same_bits(tmp_path):
     "Cut off after 25 of 60 steps, once while starts are still being judged: the rest is bit for bit the same."
     data = Superposition(SuperpositionConfig(d_in=12, n_features=20, n_groups=4, n_active=3))
     for cut in (12, 25):
-        config = TrainConfig(steps=60, lr=0.01, alpha_rel=0.01, renew=7, max_restarts=1, restart_every=10, restart_window=40, restart_limit=0.0, log_every=5)
+        config = TrainConfig(steps=60, lr=0.01, alpha_rel=0.01, renew=7, pull_every=2, max_restarts=1, restart_every=10, restart_window=40, restart_limit=0.0, log_every=5)
         def trainer(): return Trainer(SAEStack(SAEConfig(12, 20, k=3, n=3), seed=0), config)
         whole = trainer(); whole.run(data.batches(64))
         first = trainer(); first.run(islice(data.batches(64), cut)); save_checkpoint(first, tmp_path / "c.safetensors")

@@ -1,5 +1,6 @@
 """Run notebooks in place and keep their outputs, honouring nbdev's directives as `nbdev_test` does."""
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -7,10 +8,12 @@ os.environ["IN_TEST"] = "1"  # makes a notebook's closing nbdev_export() a no-op
 os.environ["TQDM_DISABLE"] = "1"  # a progress bar prints its speed: another output at every run
 from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell
+from IPython.paths import get_ipython_cache_dir
 from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
 from nbdev.process import extract_directives
 
+shutil.rmtree(Path(get_ipython_cache_dir()) / "numba_cache", ignore_errors=True)  # Numba's cache of a cell does not see changes in other cells
 skip = set(get_config().tst_flags.split())
 
 
