@@ -41,6 +41,8 @@ def loops():
 class Pairs:
     "The active (example, latent) pairs of a stack, with the products over them; weights of pairs are (n, b, K), 0 past a member's k."
 
+    DENSE = 1 / 6  # share of active latents from which dense products are faster
+
     def __init__(
         self,
         indices: Int[Tensor, "n b K"],  # active latents of every member and example
@@ -49,6 +51,11 @@ class Pairs:
     ):
         self.indices, self.k, self.f = indices.contiguous(), k, f
         self.n, self.b, self.K = indices.shape
+        self.dense = self.K > self.DENSE * f
+
+    def scattered(self, weights: Float[Tensor, "n b K"]) -> Float[Tensor, "n b f"]:
+        "The code as a dense matrix."
+        return weights.new_zeros(self.n, self.b, self.f).scatter_add_(2, self.indices, self.inner(weights))
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -92,10 +99,12 @@ class Pairs:
 
     def into_examples(self, weights: Float[Tensor, "n b K"], rows: Float[Tensor, "n f d"]) -> Float[Tensor, "n b d"]:
         "For each example the weighted sum of its active latents' rows."
+        if self.dense: return self.scattered(weights) @ rows
         return F.embedding_bag(self.latent, rows.reshape(-1, rows.shape[-1]), self.bags, mode="sum", per_sample_weights=weights.view(-1)).view(self.n, self.b, -1)
 
     def dots(self, examples: Float[Tensor, "n b d"], rows: Float[Tensor, "n f d"]) -> Float[Tensor, "n b K"]:
         "The dot product of each pair's example and latent."
+        if self.dense: return self.inner((examples @ rows.mT).gather(2, self.indices))
         if by_loops(examples, rows):
             out = examples.new_empty(self.indices.shape)
             loops().dots(*arrays(examples, rows), *self.codes, out.numpy())
@@ -111,7 +120,7 @@ class Pairs:
         values: Float[Tensor, "n b K"],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # error (n b d), its square (n b), values times scale and the error's products with unit rows (n b K)
         "Reconstruct and compare."
-        if by_loops(target, rows):
+        if by_loops(target, rows) and not self.dense:
             out = torch.empty(self.n, self.b, rows.shape[-1], dtype=rows.dtype), rows.new_empty(self.n, self.b), torch.empty_like(values), torch.empty_like(values)
             loops().reconstruct(*arrays(target, rows, scale), self.codes[0], values.numpy(), self.codes[1], *arrays(*out))
             return out
@@ -121,6 +130,9 @@ class Pairs:
 
     def add_into_latents(self, out: Float[Tensor, "n f d"], *weighted: tuple[Float[Tensor, "n b K"], Float[Tensor, "m b d"]]) -> Tensor:
         "Add to each latent's row of `out` the weighted examples that activate it, for one or two (weights, rows); m is n, or 1 if members share their examples."
+        if self.dense:
+            for weights, rows in weighted: out += self.scattered(weights).mT @ rows
+            return out
         parts = [t for pair in weighted for t in pair]
         if by_loops(out, *parts):
             add, columns = (loops().add_rows if len(weighted) == 1 else loops().add_two_rows), -(-torch.get_num_threads() // self.n)

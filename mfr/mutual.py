@@ -37,8 +37,8 @@ def _listed(pairs: Int[Tensor, "2 P"], n: int, f: int) -> Matches:
 
 # %% ../nbs/31_mutual.ipynb #13ededf2
 def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> tuple[Float[Tensor, "f m"], Int[Tensor, "f m"]]:
-    "The m largest cosines of each row of U with rows of V, and which these are."
-    cosines, indices = TopK((m,))(U, V[None], V.new_zeros(1, len(V)))
+    "The m largest cosines of each row of U with rows of V, and which these are; of several, who comes last need not be exact."
+    cosines, indices = TopK((m,))(U, V[None], V.new_zeros(1, len(V)), "fp32" if m == 1 else "bf16")
     return cosines[0], indices[0]
 
 # %% ../nbs/31_mutual.ipynb #a0af2aee
@@ -53,7 +53,7 @@ def find_matches(
     if n < 2: raise ValueError(f"D: expected at least 2 members to compare, got {n}")
     if matching == "max": pairs = [torch.stack([i * f + every, j * f + _nearest(D[i], D[j], 1)[1][:, 0]]) for i, j in permutations(range(n), 2)]
     elif matching == "one-to-one":
-        def assign(U, V): return match_offers(*_nearest(U, V, nearest)) if 0 < nearest < f else match(U, V)[2]
+        def assign(U, V): return match_offers(U, V, *_nearest(U, V, nearest)) if 0 < nearest < f else match(U, V)[2]
         pairs = [torch.stack([i * f + every, j * f + assign(D[i], D[j])]) for i, j in combinations(range(n), 2)]
     else: raise ValueError(f"matching: expected 'max' or 'one-to-one', got {matching!r}")
     return _listed(torch.cat(pairs, dim=1), n, f)

@@ -97,19 +97,26 @@ def match(
     rows, cols = (torch.as_tensor(i, device=A.device) for i in (rows, cols))
     return (unit(A[rows]) * unit(B[cols])).sum(-1), rows, cols
 
-# %% ../nbs/00_similarity.ipynb #032872a8
+# %% ../nbs/00_similarity.ipynb #1821f210
 def match_offers(
-    cosines: Float[Tensor, "f m"],  # of each row with those that it is offered
-    offers: Int[Tensor, "f m"],  # rows of the other dictionary, different ones, in any order
-) -> Int[Tensor, "f"]:  # the partner of each row
-    "The one-to-one assignment with the largest sum of cosines among the offers."
+    U: Float[Tensor, "f d"],  # unit rows
+    V: Float[Tensor, "f d"],  # unit rows
+    cosines: Float[Tensor, "f m"],  # of each row of U with those that it is offered
+    offers: Int[Tensor, "f m"],  # rows of V, different ones, in any order
+) -> Int[Tensor, "f"]:  # the partner in V of each row of U
+    "A one-to-one assignment with nearly the largest sum of cosines: the best among the offers, the rest among themselves."
+    from scipy.optimize import linear_sum_assignment
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    (f, m), device = offers.shape, offers.device
-    cosines, offers = cosines.cpu().numpy(), offers.cpu().numpy()
-    cost, row = 2.0 - cosines.astype(np.float64), np.arange(f)  # positive: the solver takes 0 for no offer
-    last = ~(offers == row[:, None]).any(1)  # the row with the same number, at a price above all others
-    graph = csr_array((np.concatenate([cost.ravel(), np.full(last.sum(), 4.0)]),
-                       (np.concatenate([row.repeat(m), row[last]]), np.concatenate([offers.ravel(), row[last]]))), shape=(f, f))
-    return torch.as_tensor(min_weight_full_bipartite_matching(graph)[1], device=device).long()
+    (f, m), every = offers.shape, np.arange(len(U))
+    cost = 2.0 - cosines.cpu().numpy().astype(np.float64)  # positive: the solver takes 0 for no offer
+    prices = np.column_stack([cost, cost.max(1) + 1e-6])  # the last for staying outside, which is a column of its own
+    columns = np.column_stack([offers.cpu().numpy(), f + every])
+    graph = csr_array((prices.ravel(), columns.ravel(), np.arange(0, f * (m + 1) + 1, m + 1)), shape=(f, 2 * f))
+    partner = min_weight_full_bipartite_matching(graph)[1].astype(np.int64)
+    outside = np.flatnonzero(partner >= f)
+    if len(outside):
+        free = np.setdiff1d(every, partner, assume_unique=True)
+        partner[outside] = free[linear_sum_assignment((U[outside] @ V[free].mT).cpu().numpy(), maximize=True)[1]]
+    return torch.as_tensor(partner, device=U.device)

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from mfr.kernels import Matches, Pairs, autoencode, decode
 
 
-# %% ../nbs/20_kernels.ipynb #e318084d
+# %% ../nbs/20_kernels.ipynb #2632ebbf
+@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize(("dtype", "eps"), [(torch.float32, 1e-5), (torch.bfloat16, 0.15)], ids=str)
-def test_products_against_dense(dtype, eps):
+def test_products_against_dense(dtype, eps, dense):
     pairs = Pairs(torch.tensor([[[0, 2], [1, 2]], [[3, 1], [0, 2]]]), k=(2, 1), f=4)
+    pairs.dense = dense
     gen = torch.Generator().manual_seed(0)
     v, R, r, x, out = (torch.randn(*s, generator=gen).to(dtype) for s in ((2, 2, 2), (2, 4, 5), (2, 2, 5), (1, 2, 5), (2, 4, 5)))
     v, scale = pairs.inner(v), 1 / R.norm(dim=-1)
@@ -46,10 +48,12 @@ def stack_case(n, b, d, f, k, seed):
     return (x, W, c, V, b_dec), indices, Matches(torch.searchsorted(here, torch.arange(n * f + 1)), both[1][order], torch.randperm(n * f, generator=gen))
 
 
-def sparse_way(leaves, indices, k, tied, relu, matches):
+def sparse_way(leaves, indices, k, tied, relu, matches, dense=False):
     x, W, c, V, b = leaves
     values = (x @ W.mT + c[:, None]).detach().gather(-1, indices)
-    return autoencode(values, x, W, c, None if tied else V, b, Pairs(indices, k, W.shape[1]), relu, matches)
+    pairs = Pairs(indices, k, W.shape[1])
+    pairs.dense = dense
+    return autoencode(values, x, W, c, None if tied else V, b, pairs, relu, matches)
 
 
 def dense_way(leaves, indices, k, tied, relu, matches):
@@ -68,12 +72,13 @@ def dense_way(leaves, indices, k, tied, relu, matches):
 
 
 @settings(deadline=None, max_examples=60)
-@given(n=st.integers(1, 3), b=st.integers(1, 6), d=st.integers(1, 5), f=st.integers(1, 9), tied=st.booleans(), relu=st.booleans(), paired=st.booleans(), seed=st.integers(0, 999), data=st.data())
-def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, seed, data):
+@given(n=st.integers(1, 3), b=st.integers(1, 6), d=st.integers(1, 5), f=st.integers(1, 9), tied=st.booleans(), relu=st.booleans(), paired=st.booleans(),
+       scattered=st.booleans(), seed=st.integers(0, 999), data=st.data())
+def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, scattered, seed, data):
     k = tuple(data.draw(st.integers(1, f)) for _ in range(n))
     leaves, indices, matches = stack_case(n, b, d, f, k, seed)
     args, used = (indices, k, tied, relu, matches if paired else None), [t for i, t in enumerate(leaves) if i != 3 or not tied]
-    got, want = sparse_way(leaves, *args), dense_way(leaves, *args)
+    got, want = sparse_way(leaves, *args, dense=scattered), dense_way(leaves, *args)
     for g, w in zip(got, want): test_close(g.detach(), w.detach(), eps=1e-9)
     gen = torch.Generator().manual_seed(seed)
     weights = [torch.randn(g.shape, dtype=torch.float64, generator=gen) for g in got]
