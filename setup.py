@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
-extras = {e: cfg[f"{e}_requirements"].split() for e in ("eeg", "dev")}
+extras = {e: cfg[f"{e}_requirements"].split() for e in ("gpt2", "eeg", "bench", "dev")}
 
 setup(
     name=cfg["lib_name"],
@@ -21,9 +21,10 @@ setup(
     keywords=cfg["keywords"],
     license="Apache-2.0",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
+    package_data={"mfr.data": ["tiny_gpt2/*"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require=extras | {"all": [r for group in extras.values() for r in group]},
+    extras_require=extras | {"all": [r for name, group in extras.items() if name != "bench" for r in group]},  # the libraries to compare with stay apart
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],  # resolves `symbol` links in the docs

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 # %% auto #0
-__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'main']
+__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'bench', 'main']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -57,7 +57,15 @@ def train(args: list[str]) -> None:
 
     _run(run, VectorStudy, args, "train", train.__doc__)
 
-# %% ../nbs/90_cli.ipynb #2c241cc2
+# %% ../nbs/90_cli.ipynb #aa8218be
+def bench(args: list[str]) -> None:
+    "What a training step costs, as ratios taken in one run on this machine."
+    from mfr.experiments.bench import BenchStudy, run
+
+    about = f"{bench.__doc__} Compares with SAELens and sparsify where they are installed (pip install 'mfr[bench]'). Keep the machine idle; takes about ten minutes on two CPU cores."
+    _run(run, BenchStudy, args, "bench", about)
+
+# %% ../nbs/90_cli.ipynb #773e8f69
 def _run(run: Callable, study: type, args: list[str], name: str, about: str, default=None) -> None:
     "Read a study and its run options from the command line, run it, show the table."
     from mfr.experiments.arms import RunOptions
@@ -68,15 +76,15 @@ def _run(run: Callable, study: type, args: list[str], name: str, about: str, def
     print(run(command.study, command.options).to_string(index=False))
     print(f"\nreport: {command.options.out / 'report.html'}")
 
-# %% ../nbs/90_cli.ipynb #94a204eb
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train}
+# %% ../nbs/90_cli.ipynb #b809961b
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train, "bench": bench}
 
 
 def _usage() -> str:
     lines = "\n".join(f"  {name:<10} {f.__doc__}" for name, f in COMMANDS.items())
     return f"usage: mfr COMMAND [OPTIONS]\n\nSparse autoencoders trained in parallel and nudged to agree.\n\n{lines}\n\nmfr COMMAND --help lists the options of a command."
 
-# %% ../nbs/90_cli.ipynb #49c16c22
+# %% ../nbs/90_cli.ipynb #0352529b
 def main(
     args: list[str] | None = None,  # the command line, without the program's name
 ) -> int:  # exit status: 0, 2 for input that cannot be used, 130 after Ctrl-C
