@@ -5,19 +5,25 @@
 # %% ../nbs/50_metrics.ipynb #8d3f2f4f
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import kl_div
 
+from .data.activations import Side, at_module, capture, next_token_loss
 from .sae import SAEStack
 from .similarity import match, nearest
 
+if TYPE_CHECKING: from transformers import PreTrainedModel
+
 # %% auto #0
-__all__ = ['Evaluation', 'evaluate', 'recovery', 'agreement', 'truth', 'agreement_with_truth', 'pca_fvu']
+__all__ = ['Evaluation', 'evaluate', 'recovery', 'agreement', 'truth', 'agreement_with_truth', 'pca_fvu', 'weight_distances',
+           'LossRecovered', 'loss_recovered']
 
 # %% ../nbs/50_metrics.ipynb #5a7a373a
 @dataclass
@@ -120,3 +126,67 @@ def pca_fvu(
     explained = (x @ V.double().T).square().sum(0).cumsum(0)  # (K,) by the first 1, 2, ... components
     variance = (held_out.double() - held_out.double().mean(0)).square().sum()
     return [((x.square().sum() - explained[k - 1]) / variance).item() for k in ks]
+
+# %% ../nbs/50_metrics.ipynb #ff124f19
+@torch.no_grad()
+def weight_distances(
+    D: Float[Tensor, "n f d"],  # unit rows, n >= 2
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:  # as numbered, and matched
+    "Frobenius distance of each member's decoder to those of the others, on average (paper, section 4.3)."
+    n = len(D)
+    raw, matched = np.full((n, n), np.nan), np.full((n, n), np.nan)
+    for i in range(n):
+        for j in range(i):
+            raw[i, j] = raw[j, i] = (D[i] - D[j]).norm().item()
+            matched[i, j] = matched[j, i] = (D[i] - D[j][match(D[i], D[j])[2]]).norm().item()
+    return np.nanmean(raw, 1), np.nanmean(matched, 1)
+
+# %% ../nbs/50_metrics.ipynb #c3d73512
+@dataclass
+class LossRecovered:
+    "Next-token losses with and without a reconstruction in place, in nats a token."
+
+    clean: float  # the model as it is
+    zero: float  # with zeros in place
+    mean: float  # with the mean over the text in place
+    spliced: Float[np.ndarray, "n"]  # with each member's reconstruction in place
+    kl: Float[np.ndarray, "n"]  # of the predictions with each member's reconstruction from the clean ones
+    tokens: int  # predicted tokens
+
+    @property
+    def score(self) -> Float[np.ndarray, "n"]:
+        "(zero - spliced) / (zero - clean)."
+        return (self.zero - self.spliced) / (self.zero - self.clean)
+
+# %% ../nbs/50_metrics.ipynb #abdfc54b
+@torch.no_grad()
+def loss_recovered(
+    model: PreTrainedModel,
+    path: str,  # of the module whose output (or input) the stack reconstructs
+    stack: SAEStack,
+    batches: Sequence[Int[Tensor, "s l"]],  # held-out text; read twice, first for the mean
+    side: Side = "output",  # of the module
+) -> LossRecovered:
+    "Loss recovered of every member (paper, section 4.1)."
+    n, rows = stack.config.n, sum(t.numel() for t in batches)
+    mean = sum(capture(model, path, tokens, side)[0].double().sum((0, 1)) for tokens in batches).to(stack.W) / rows  # (d,)
+    sums = torch.zeros(n + 3, dtype=torch.float64), torch.zeros(n + 2, dtype=torch.float64)  # losses of clean and copies, divergences of copies
+    def splice(x):
+        first = x[: len(x) // (n + 2)]  # (s, l, d), the same in every copy
+        x_hat = stack(first.flatten(0, 1).to(stack.W))[0].view(n, *first.shape)
+        return torch.cat([x_hat, torch.zeros_like(x_hat[:1]), mean.expand_as(x_hat[:1])]).flatten(0, 1).to(x)
+    was = model.training
+    model.eval()
+    try:
+        for tokens in batches:
+            tokens = tokens.to(model.device)
+            clean, copies = model(tokens, use_cache=False).logits, tokens.repeat(n + 2, 1)
+            with at_module(model, path, splice, side): logits = model(copies, use_cache=False).logits  # ((n + 2) s, l, v)
+            sums[0][0] += next_token_loss(clean, tokens).sum().item()
+            sums[0][1:] += next_token_loss(logits, copies).view(n + 2, -1).double().sum(1).cpu()
+            log_p, log_q = (t[:, :-1].float().log_softmax(-1) for t in (clean, logits))
+            for i, q in enumerate(log_q.chunk(n + 2)): sums[1][i] += kl_div(q, log_p, reduction="sum", log_target=True).item()
+    finally: model.train(was)
+    tokens = sum(t[:, 1:].numel() for t in batches)
+    (clean, *spliced, zero, mean), kl = (sums[0] / tokens).tolist(), (sums[1] / tokens)[:n]
+    return LossRecovered(clean, zero, mean, np.array(spliced), kl.numpy(), tokens)
