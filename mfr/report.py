@@ -25,7 +25,7 @@ __all__ = ['PAGE', 'RunFolder', 'Report']
 class RunFolder:
     "The folder of one run: opened without harm to what is there, filled as the run goes on."
 
-    OWN = ("config.json", "metrics.json", "history.csv", "restarts.csv", "report.html", "figures", "stacks", "checkpoints")
+    OWN = ("config.json", "metrics.json", "history.csv", "restarts.csv", "report.html", "figures", "stacks", "checkpoints", "activations")
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ PAGE = Template("""<!doctype html>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
 {% for s in sections %}<h2>{{ s.heading }}</h2>
 {% if s.text %}<p>{{ s.text }}</p>{% endif %}
-{% if s.table %}{{ s.table }}{% endif %}
+{% if s.table %}{{ s.table }}{% endif %}{% if s.html %}{{ s.html }}{% endif %}
 {% if s.image %}<figure><img alt="{{ s.caption }}" src="data:image/png;base64,{{ s.image }}"><figcaption>{{ s.caption }}</figcaption></figure>{% endif %}
 {% endfor %}
 <details><summary>Configuration</summary><pre>{{ config }}</pre></details>
@@ -111,6 +111,10 @@ class Report:
     def text(self, heading: str, text: str) -> None:
         "A paragraph; may hold HTML."
         self.sections.append({"heading": heading, "text": text})
+
+    def html_part(self, heading: str, html: str) -> None:
+        "A part of the page that is finished HTML."
+        self.sections.append({"heading": heading, "html": html})
 
     def table(self, heading: str, table: pd.DataFrame, text: str = "") -> None:
         "A table, and a paragraph before it; rows whose first cell starts with 'mean' stand out."
