@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 # %% auto #0
-__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'bench', 'main']
+__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'gpt2', 'bench', 'main']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -57,7 +57,21 @@ def train(args: list[str]) -> None:
 
     _run(run, VectorStudy, args, "train", train.__doc__)
 
-# %% ../nbs/90_cli.ipynb #aa8218be
+# %% ../nbs/90_cli.ipynb #45eed354
+@dataclass
+class _Model:
+    model: str = "tiny"
+
+
+def gpt2(args: list[str]) -> None:
+    "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
+    from mfr.experiments.gpt2 import PRESETS, LanguageStudy, run
+
+    chosen, _ = _parse(_Model, args, "mfr gpt2", return_unknown_args=True, add_help=False)
+    about = f"{gpt2.__doc__} The default is a small model that ships with the package, on Python's documentation, and needs no network; --model gpt2 is the paper's study."
+    _run(run, LanguageStudy, args, "gpt2", about, PRESETS.get(chosen.model, PRESETS["tiny"]))
+
+# %% ../nbs/90_cli.ipynb #23f17410
 def bench(args: list[str]) -> None:
     "What a training step costs, as ratios taken in one run on this machine."
     from mfr.experiments.bench import BenchStudy, run
@@ -65,7 +79,7 @@ def bench(args: list[str]) -> None:
     about = f"{bench.__doc__} Compares with SAELens and sparsify where they are installed (pip install 'mfr[bench]'). Keep the machine idle; takes about ten minutes on two CPU cores."
     _run(run, BenchStudy, args, "bench", about)
 
-# %% ../nbs/90_cli.ipynb #773e8f69
+# %% ../nbs/90_cli.ipynb #8ff00d62
 def _run(run: Callable, study: type, args: list[str], name: str, about: str, default=None) -> None:
     "Read a study and its run options from the command line, run it, show the table."
     from mfr.experiments.arms import RunOptions
@@ -76,15 +90,15 @@ def _run(run: Callable, study: type, args: list[str], name: str, about: str, def
     print(run(command.study, command.options).to_string(index=False))
     print(f"\nreport: {command.options.out / 'report.html'}")
 
-# %% ../nbs/90_cli.ipynb #b809961b
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train, "bench": bench}
+# %% ../nbs/90_cli.ipynb #40ff51e5
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train, "gpt2": gpt2, "bench": bench}
 
 
 def _usage() -> str:
     lines = "\n".join(f"  {name:<10} {f.__doc__}" for name, f in COMMANDS.items())
     return f"usage: mfr COMMAND [OPTIONS]\n\nSparse autoencoders trained in parallel and nudged to agree.\n\n{lines}\n\nmfr COMMAND --help lists the options of a command."
 
-# %% ../nbs/90_cli.ipynb #0352529b
+# %% ../nbs/90_cli.ipynb #d0967574
 def main(
     args: list[str] | None = None,  # the command line, without the program's name
 ) -> int:  # exit status: 0, 2 for input that cannot be used, 130 after Ctrl-C
