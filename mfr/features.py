@@ -80,8 +80,8 @@ def contexts(
     j: int,  # latent
     decode: Callable[[list[int]], str],  # of the tokenizer
     number: int = 5,  # contexts, from different sequences
-    before: int = 24,  # tokens shown before the strongest one
-    after: int = 8,  # and after
+    before: int = 32,  # tokens shown before the strongest one
+    after: int = 16,  # and after
 ) -> list[list[tuple[str, float]]]:
     "The contexts in which a latent is most active."
     rows, values = active.of(j)
@@ -132,7 +132,7 @@ STYLE = """<style>
 </style>"""
 SCRIPT = """<script>
 document.getElementById("find").addEventListener("input", e => {
-  const words = e.target.value.toLowerCase().split(/\\\\s+/).filter(Boolean); let shown = 0;
+  const words = e.target.value.toLowerCase().split(/\\s+/).filter(Boolean); let shown = 0;
   document.querySelectorAll(".latent").forEach(l => { const t = l.textContent.toLowerCase(); l.hidden = !words.every(w => t.includes(w)); shown += !l.hidden; });
   document.getElementById("shown").textContent = shown;
 });

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from .reinit import Restart
 
 # %% auto #0
 __all__ = ['COLOURS', 'colour', 'plot_agreement', 'plot_activity', 'plot_inactivity', 'plot_training', 'plot_similarities',
-           'plot_fvu']
+           'plot_fvu', 'plot_by_k']
 
 # %% ../nbs/51_plots.ipynb #178e329d
 COLOURS = {"baseline": "#5b7c99", "MFR": "#e07b39"}
@@ -123,5 +124,22 @@ def plot_fvu(
     for name, (k, values) in fvu.items():
         ax.plot(k, values, ":" if name == "PCA" else "-", marker="o", ms=4, color=colour(name), label=name)
     ax.set(xlabel="k", ylabel="FVU on held-out rows")
+    ax.legend(frameon=False)
+    return _tidy(ax)
+
+# %% ../nbs/51_plots.ipynb #b860c651
+def plot_by_k(
+    table: pd.DataFrame,  # one row a member: arm, k and the quantity
+    quantity: str,  # column
+    label: str = "",  # of the quantity
+    ax: Axes | None = None,  # to draw on
+) -> Axes:
+    "A quantity over k, the mean of each arm and its members (paper, Figure 9)."
+    ax = ax or plt.gca()
+    for arm, part in table.groupby("arm", sort=False):
+        ax.plot(part["k"], part[quantity], "o", ms=3, alpha=0.5, color=colour(arm))
+        mean = part.groupby("k")[quantity].mean()
+        ax.plot(mean.index, mean, color=colour(arm), lw=1.8, label=arm)
+    ax.set(xlabel="k", ylabel=label or quantity)
     ax.legend(frameon=False)
     return _tidy(ax)

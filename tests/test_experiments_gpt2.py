@@ -11,24 +11,29 @@ import torch
 from dataclasses import replace
 from mfr.experiments.arms import RunOptions
 from pathlib import Path
+from transformers import GPTNeoXConfig
+from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
 from mfr.experiments.gpt2 import LanguageStudy, MFR, PRESETS, open_text, run
 
 
-# %% ../nbs/64_gpt2.ipynb #e1a5101e
-def test_any_model_from_a_folder(tmp_path):
-    "A Llama of random weights, saved locally, with a tokenizer file of its own kind, on a text file."
+# %% ../nbs/64_gpt2.ipynb #07e65f23
+@pytest.mark.parametrize(("model", "path"), [("llama", "model.layers.1.mlp"), ("neox", "gpt_neox.layers.1.mlp")])
+def test_any_model_from_a_folder(tmp_path, model, path):
+    "A Llama and a GPT-NeoX of random weights, saved locally, with a tokenizer of its own kind, on a text file."
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
     torch.manual_seed(0)
-    LlamaForCausalLM(LlamaConfig(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32)).save_pretrained(tmp_path / "llama")
+    shape = dict(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32)
+    made = LlamaForCausalLM(LlamaConfig(**shape)) if model == "llama" else GPTNeoXForCausalLM(GPTNeoXConfig(**shape))
+    made.save_pretrained(tmp_path / "model")
     words = {w: i for i, w in enumerate(["<eos>", "<unk>", *"abcdefghijklmnopqrstuvwxyz ."])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>").save_pretrained(tmp_path / "llama")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>").save_pretrained(tmp_path / "model")
     (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 400)
-    study = LanguageStudy(replace(MFR, steps=20, renew=5), model=str(tmp_path / "llama"), path="model.layers.1.mlp", text=str(tmp_path / "text.txt"), length=32, test_sequences=8,
+    study = LanguageStudy(replace(MFR, steps=20, renew=5), model=str(tmp_path / "model"), path=path, text=str(tmp_path / "text.txt"), length=32, test_sequences=8,
                           d_hidden=32, k=(2, 4), n=2, batch_size=100, features=5)
     table = run(study, RunOptions(tmp_path / "run"))
     assert table["k"].tolist() == [2, 4] and np.isfinite(table[["loss MFR", "CE MFR", "loss baseline", "CE baseline"]].to_numpy()).all()

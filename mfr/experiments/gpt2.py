@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from .arms import Arm, RunOptions, arms_of, flat_metrics, history_frame, summari
 from .vectors import figure_training
 from ..features import activity, describe, page
 from ..metrics import LossRecovered, agreement, evaluate, loss_recovered, weight_distances
-from ..plots import colour
+from ..plots import plot_by_k
 from ..report import Report, RunFolder
 from ..sae import SAEConfig, SAEStack
 from ..train import TrainConfig
@@ -36,7 +35,7 @@ if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
 __all__ = ['MFR', 'PRESETS', 'DIGITS', 'LanguageStudy', 'open_model', 'open_text', 'Data', 'prepare', 'Finding', 'train_arms',
-           'examine', 'table_by_k', 'plot_by_k', 'figure_by_k', 'run', 'both_tables', 'write_report']
+           'examine', 'table_by_k', 'figure_by_k', 'run', 'both_tables', 'write_report']
 
 # %% ../../nbs/64_gpt2.ipynb #8ff6785a
 MFR = TrainConfig(steps=2000, alpha="match", renew=400, nearest=16, pull_every=8)
@@ -172,17 +171,6 @@ def table_by_k(
         interval = f" [{r.mean() - half:+.2%}, {r.mean() + half:+.2%}]" if half == half else ""
         rows.append({"k": k, "MFR": both["MFR"].mean(), "baseline": both["baseline"].mean(), "relative": f"{r.mean():+.2%}{interval}"})
     return pd.DataFrame(rows)
-
-
-def plot_by_k(table: pd.DataFrame, quantity: str, label: str, ax: Axes) -> Axes:
-    "A quantity over k, the mean of each arm and its members (paper, Figure 9)."
-    for arm, part in table.groupby("arm", sort=False):
-        ax.plot(part["k"], part[quantity], "o", ms=3, alpha=0.5, color=colour(arm))
-        mean = part.groupby("k")[quantity].mean()
-        ax.plot(mean.index, mean, color=colour(arm), lw=1.8, label=arm)
-    ax.set(xlabel="k", ylabel=label)
-    ax.legend(frameon=False)
-    return ax
 
 
 def figure_by_k(table: pd.DataFrame, quantities: dict[str, str]) -> Figure:
