@@ -191,6 +191,7 @@ def sae_lens(size: Size, xs: list[Tensor], sparse: bool) -> Callable[[], None]:
     from sae_lens.saes.sae import TrainStepInput
     from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
 
+    torch.sparse.check_sparse_tensor_invariants.disable()  # as it is by default; said aloud, it does not warn
     device = str(xs[0].device)
     saes = [TopKTrainingSAE(TopKTrainingSAEConfig(d_in=size.d, d_sae=size.f, k=k, use_sparse_activations=sparse, rescale_acts_by_decoder_norm=not sparse, device=device)) for k in size.k]
     optimizers, source = [torch.optim.AdamW(s.parameters(), fused=True) for s in saes], cycle(xs)
