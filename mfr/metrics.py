@@ -35,6 +35,7 @@ class Evaluation:
     dead: Float[np.ndarray, "n"]  # latents that were never active
     density: Float[np.ndarray, "n f"]  # share of examples in which each latent was active
     rows: int  # examples seen
+    mse: Float[np.ndarray, "n"]  # mean squared error over examples and dimensions, the loss of training
 
 # %% ../nbs/50_metrics.ipynb #35abc01b
 @torch.no_grad()
@@ -56,7 +57,7 @@ def evaluate(
         rows += len(x)
     if not rows: raise ValueError("batches: expected at least one example, got none")
     variance = square - total.square().sum() / rows  # summed over examples and dimensions
-    return Evaluation((error / variance).numpy(), (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy(), rows)
+    return Evaluation((error / variance).numpy(), (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy(), rows, (error / (rows * len(total))).numpy())
 
 
 def _fires(stack: SAEStack, code) -> Tensor:

@@ -34,6 +34,7 @@ def test_evaluate_against_naive(relu):
             keep = np.argsort(-pre, kind="stable")[: (3, 5)[i]]
             z[t, keep] = np.maximum(pre[keep], 0) if relu else pre[keep]
         test_close(e.fvu[i], ((z @ D - x) ** 2).sum() / ((x - x.mean(0)) ** 2).sum(), eps=1e-5)
+        test_close(e.mse[i], ((z @ D - x) ** 2).mean(), eps=1e-6)
         test_close(e.density[i], (z != 0).mean(0), eps=1e-9)
         test_close((e.l0[i], e.dead[i]), ((z != 0).sum(1).mean(), (z != 0).any(0).__invert__().sum()))
 

@@ -146,12 +146,11 @@ def train_arms(study: LanguageStudy, data: Data, options: RunOptions, folder: Ru
 
 def examine(study: LanguageStudy, data: Data, arm: Arm) -> Finding:
     "Evaluate one arm on the held-out text."
-    def held_out(): return (capture(data.model, study.path, t, study.side)[0].flatten(0, 1).to(arm.stack.W) for t in data.test)
-    e, D = evaluate(arm.stack, held_out()), arm.stack.decoder.detach()
-    with torch.no_grad(): loss = sum((arm.stack(x)[0] - x).square().sum((1, 2)) for x in held_out()) / (e.rows * D.shape[2])
+    held_out = (capture(data.model, study.path, t, study.side)[0].flatten(0, 1).to(arm.stack.W) for t in data.test)
+    e, D = evaluate(arm.stack, held_out), arm.stack.decoder.detach()
     r = loss_recovered(data.model, study.path, arm.stack, data.test, study.side)
     raw, matched = weight_distances(D)
-    table = pd.DataFrame({"arm": arm.name, "seed": arm.seed, "member": range(study.n), "k": arm.stack.config.ks, "loss": loss.cpu().numpy(), "FVU": e.fvu, "CE": r.spliced, "recovered": r.score,
+    table = pd.DataFrame({"arm": arm.name, "seed": arm.seed, "member": range(study.n), "k": arm.stack.config.ks, "loss": e.mse, "FVU": e.fvu, "CE": r.spliced, "recovered": r.score,
                           "KL": r.kl, "dead": e.dead, "agreement": agreement(D).mean(1), "distance": raw, "matched distance": matched})
     return Finding(arm, table, r)
 
