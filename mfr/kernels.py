@@ -178,13 +178,13 @@ def pull(
 # %% ../nbs/20_kernels.ipynb #4c6349a6
 class _Autoencode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values, x, W, c, W_dec, b, pairs, relu, matches):
-        rows = W if W_dec is None else W_dec  # (n, f, d)
+    def forward(ctx, values, x, target, W, c, W_dec, b, pairs, relu, matches):
+        y, rows = x if target is None else target, W if W_dec is None else W_dec  # (n, f, d)
         scale = torch.linalg.vector_norm(rows, dim=-1).clamp_min(torch.finfo(rows.dtype).tiny).reciprocal()  # (n, f)
         v = pairs.inner(values.relu() if relu else values)  # (n, b, K)
-        error, square, weights, u = pairs.reconstruct(x[None] if b is None else x - b[:, None], rows, scale, v)
+        error, square, weights, u = pairs.reconstruct(y[None] if b is None else y - b[:, None], rows, scale, v)
         ctx.towards, along = pull(rows.view(-1, rows.shape[-1]), scale.view(-1), matches) if matches else (None, None)
-        ctx.pairs, ctx.relu, ctx.m = pairs, relu, len(matches.partner) if matches else 0
+        ctx.pairs, ctx.relu, ctx.apart, ctx.m = pairs, relu, target is not None, len(matches.partner) if matches else 0
         ctx.save_for_backward(x, W, W_dec, error, v, weights, u, scale, along)
         ctx.set_materialize_grads(False)
         return error, square.sum(-1) / x.numel(), v, 1 - along.sum() / ctx.m if matches else x.new_zeros(())
@@ -203,9 +203,11 @@ class _Autoencode(torch.autograd.Function):
         grad = _along_and_pull(rows, scale, pairs.sum_by_latent(v * u), ctx.towards, along, None if g_penalty is None else -2 * g_penalty / max(1, ctx.m))
         if W_dec is None: encoder = pairs.add_into_latents(grad, (weights, g), (dv, x[None]))
         else: encoder, _ = pairs.add_into_latents(torch.zeros_like(grad), (dv, x[None])), pairs.add_into_latents(grad, (weights, g))
-        dx = (pairs.into_examples(dv, W) - by * g).sum(0) if ctx.needs_input_grad[1] else None
-        db = (by * g).sum(1) if ctx.needs_input_grad[5] else None
-        return None, dx, encoder, pairs.sum_by_latent(dv), None if W_dec is None else grad, db, None, None, None
+        dx = pairs.into_examples(dv, W).sum(0) if ctx.needs_input_grad[1] else None
+        dy = -(by * g).sum(0) if any(ctx.needs_input_grad[1:3]) else None
+        if dx is not None and not ctx.apart: dx, dy = dx + dy, None
+        db = (by * g).sum(1) if ctx.needs_input_grad[6] else None
+        return None, dx, dy, encoder, pairs.sum_by_latent(dv), None if W_dec is None else grad, db, None, None, None
 
 
 def _along_and_pull(rows, scale, products, towards, along, pulled):
@@ -226,9 +228,10 @@ def autoencode(
     pairs: Pairs,  # which latents were selected
     relu: bool = False,  # clip the values at 0
     matches: Matches | None = None,  # for the penalty
-) -> tuple[Float[Tensor, "n b d"], Float[Tensor, "n"], Float[Tensor, "n b K"], Float[Tensor, ""]]:  # x_hat - x, its mean square, active values, penalty (0 without matches)
-    "Reconstruct from selected pre-activations; differentiable once in x, W, c, W_dec and b, without a dense (b, f) gradient."
-    return _Autoencode.apply(values, x, W, c, W_dec, b, pairs, relu, matches)
+    target: Float[Tensor, "b d"] | None = None,  # what the reconstruction is compared with; None for x
+) -> tuple[Float[Tensor, "n b d"], Float[Tensor, "n"], Float[Tensor, "n b K"], Float[Tensor, ""]]:  # x_hat - target, its mean square, active values, penalty (0 without matches)
+    "Reconstruct from selected pre-activations; differentiable once in x, target, W, c, W_dec and b, without a dense (b, f) gradient."
+    return _Autoencode.apply(values, x, target, W, c, W_dec, b, pairs, relu, matches)
 
 # %% ../nbs/20_kernels.ipynb #1a010aaa
 class _Decode(torch.autograd.Function):

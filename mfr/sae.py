@@ -114,14 +114,17 @@ class SAEStack(nn.Module):
         x: Float[Tensor, "b d"],  # examples, the same for all members
         matches: Matches | None = None,  # who is matched with whom
         precision: Precision = "fp32",  # of the products that decide which latents are active
+        target: Float[Tensor, "b d"] | None = None,  # what to reconstruct; None for x
     ) -> tuple[Float[Tensor, "n"], Code, Float[Tensor, ""]]:  # mean squared errors as in `mfr.losses.reconstruction`, codes, and the penalty of the matches
         "What a training step needs, in one differentiable function; the penalty is 0 without matches."
-        return self._all(x, matches, precision)[1:]
+        return self._all(x, matches, precision, target)[1:]
 
-    def _all(self, x: Tensor, matches: Matches | None = None, precision: Precision = "fp32") -> tuple[Tensor, Tensor, Code, Tensor]:
+    def _all(self, x: Tensor, matches: Matches | None = None, precision: Precision = "fp32", target: Tensor | None = None) -> tuple[Tensor, Tensor, Code, Tensor]:
+        if target is not None and (target.shape, target.dtype) != (x.shape, x.dtype):
+            raise ValueError(f"target: expected {x.dtype} of shape {tuple(x.shape)} like x, got {target.dtype} of shape {tuple(target.shape)}")
         values, indices, c = self._select(x, precision)
         pairs = Pairs(indices, self.config.ks, self.config.d_hidden)
-        error, loss, values, penalty = autoencode(values, x, self.W, c, self.W_dec, self.b, pairs, self.config.relu, matches)
+        error, loss, values, penalty = autoencode(values, x, self.W, c, self.W_dec, self.b, pairs, self.config.relu, matches, target)
         return error, loss, Code(values, indices), penalty
 
     def _select(self, x: Tensor, precision: Precision = "fp32") -> tuple[Tensor, Tensor, Tensor]:

@@ -33,7 +33,7 @@ from .sae import SAEStack
 from .select import Precision
 
 # %% auto #0
-__all__ = ['TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
+__all__ = ['Batch', 'TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -128,7 +128,10 @@ def keep_memory() -> None:
     if mallopt:
         for option, value in ((-4, 0), (-1, 2**31 - 1)): mallopt(option, value)  # M_MMAP_MAX: no mapping per block; M_TRIM_THRESHOLD
 
-# %% ../nbs/40_train.ipynb #56883cb0
+# %% ../nbs/40_train.ipynb #f48f2abb
+Batch = Float[Tensor, "b d"] | tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]  # examples; or examples and what is to be made of them
+
+
 class Trainer:
     "A stack in training, with everything that a run must remember."
 
@@ -149,23 +152,23 @@ class Trainer:
         self.history = History(restarts=self.starts.record)
         self.broken = torch.zeros((), device=device)  # batches that were left out because something in them was not finite
 
-    def step(self, x: Float[Tensor, "b d"]) -> None:
+    def step(self, batch: Batch) -> None:
         "One batch: forward, backward, update; then judge the starts and keep the record."
-        x = x.to(self.stack.W.device)
+        x, target = (t.to(self.stack.W.device) for t in (batch if isinstance(batch, tuple) else (batch, batch)))
         pulls = self.config.coupled and self.t % self.config.pull_every == 0
         if pulls: self._match()
-        loss, code, penalty = self.stack.step(x, self.matches if pulls else None, self.config.precision)  # (n,)
+        loss, code, penalty = self.stack.step(x, self.matches if pulls else None, self.config.precision, target if target is not x else None)  # (n,)
         total = loss.sum()
         if pulls:
             self.penalty = penalty.detach()
-            if self.alpha is None: self.alpha = self._alpha(x, loss, penalty)
+            if self.alpha is None: self.alpha = self._alpha(target, loss, penalty)
             total = total + len(loss) * self.alpha * warmup(self.t, self.config.warmup) * self.config.pull_every * penalty
-        self._guard(x, total)
+        self._guard(x, target, total)
         self._update(total)
         self.t += 1
         early = self.t <= self.config.restart_window
         if early: self.activity.update(code.indices, self.stack.config.ks)
-        if early or self._logs: self._log(x, loss.detach(), early)
+        if early or self._logs: self._log(target, loss.detach(), early)
         if self.starts.due(self.t): self._restart()
 
     @property
@@ -176,18 +179,18 @@ class Trainer:
         due = any(self.config.searches(t) for t in range(max(0, self.t - self.config.pull_every + 1), self.t + 1))
         if due or self.matches is None: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching, self.config.nearest)
 
-    def _alpha(self, x: Tensor, loss: Tensor, penalty: Tensor) -> float:
-        return choose_alpha(self.config.alpha, self.config.alpha_rel, loss.mean().item(), penalty.item(), x.var(0, correction=0).mean().item())
+    def _alpha(self, target: Tensor, loss: Tensor, penalty: Tensor) -> float:
+        return choose_alpha(self.config.alpha, self.config.alpha_rel, loss.mean().item(), penalty.item(), target.var(0, correction=0).mean().item())
 
-    def _guard(self, x: Tensor, total: Tensor) -> None:
+    def _guard(self, x: Tensor, target: Tensor, total: Tensor) -> None:
         finite = torch.isfinite(total.detach())
         if x.is_cuda:
             self.optimizer.found_inf = (~finite).float()
             self.broken += self.optimizer.found_inf
-        elif not finite: self._refuse(x)
+        elif not finite: self._refuse(x, target)
 
-    def _refuse(self, x: Tensor) -> None:
-        if not torch.isfinite(x).all(): raise ValueError(f"batches: expected finite numbers, found NaN or Inf in batch {self.t} (counted from 0)")
+    def _refuse(self, x: Tensor, target: Tensor) -> None:
+        if not (torch.isfinite(x).all() and torch.isfinite(target).all()): raise ValueError(f"batches: expected finite numbers, found NaN or Inf in batch {self.t} (counted from 0)")
         raise ValueError(f"lr: training diverged at step {self.t}, expected a learning rate below {self.config.lr}")
 
     def _update(self, total: Tensor) -> None:
@@ -199,11 +202,11 @@ class Trainer:
         for group in self.optimizer.param_groups: group["lr"] = self.config.lr_at(self.t)
         self.optimizer.step()
 
-    def _log(self, x: Tensor, loss: Tensor, early: bool) -> None:
+    def _log(self, target: Tensor, loss: Tensor, early: bool) -> None:
         row = {"step": self.t}
         if self._logs:
-            if x.is_cuda and self.broken: raise ValueError(f"batches: {int(self.broken)} of the last {self.config.log_every} were left out, their loss was NaN or Inf")
-            row |= {"loss": loss.tolist(), "fvu": (loss / x.var(0, correction=0).mean()).tolist()}
+            if target.is_cuda and self.broken: raise ValueError(f"batches: {int(self.broken)} of the last {self.config.log_every} were left out, their loss was NaN or Inf")
+            row |= {"loss": loss.tolist(), "fvu": (loss / target.var(0, correction=0).mean()).tolist()}
             if self.config.coupled: row["penalty"] = self.penalty.item()
             if self.track: row |= self.track(self.stack)
         if early: row["inactivity"] = inactivity(self.activity.rate).tolist()
@@ -220,7 +223,7 @@ class Trainer:
 
     def run(
         self,
-        batches: Iterable[Float[Tensor, "b d"]],  # continuing at batch number `self.t`
+        batches: Iterable[Batch],  # continuing at batch number `self.t`
         checkpoint: str | Path | None = None,  # file to save to, every `every` seconds and when interrupted
         every: float = 60.0,  # seconds
         label: str = "",  # of the progress bar
@@ -229,10 +232,11 @@ class Trainer:
         keep_memory()
         began = saved = time.monotonic()
         with _Interrupt() as interrupt, tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None) as bar:
-            for x in islice(batches, self.config.steps - self.t):
-                if bar.total is None: bar.total, bar.n = self.config.steps * len(x), self.t * len(x)
-                self.step(x)
-                bar.update(len(x))
+            for batch in islice(batches, self.config.steps - self.t):
+                size = len(batch[0] if isinstance(batch, tuple) else batch)
+                if bar.total is None: bar.total, bar.n = self.config.steps * size, self.t * size
+                self.step(batch)
+                bar.update(size)
                 if self._logs: bar.set_postfix(loss=f"{sum(self.history.rows[-1]['loss']) / len(self.members):.4f}", refresh=False)
                 if checkpoint and time.monotonic() - saved > every: save_checkpoint(self, checkpoint); saved = time.monotonic()
                 if interrupt.asked: break
@@ -244,7 +248,7 @@ class Trainer:
 # %% ../nbs/40_train.ipynb #b3c6a517
 def fit(
     stack: SAEStack,  # trained in place
-    batches: Iterable[Float[Tensor, "b d"]],  # any iterable of float batches
+    batches: Iterable[Batch],  # any iterable of float batches, or of pairs (batch, target)
     config: TrainConfig,  # steps, learning rate, penalty, restarts
     track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more values for each row of the history
 ) -> History:  # rows, restarts, whether it was interrupted

@@ -34,9 +34,9 @@ def test_products_against_dense(dtype, eps, dense):
 
 # %% ../nbs/20_kernels.ipynb #c5c4f449
 def stack_case(n, b, d, f, k, seed):
-    "A random problem: leaves x, W, c, W_dec, b, the selected indices, and some partners."
+    "A random problem: leaves x, W, c, W_dec, b, target, the selected indices, and some partners."
     gen = torch.Generator().manual_seed(seed)
-    x, W, c, V, b_dec = (torch.randn(*s, generator=gen, dtype=torch.float64, requires_grad=True) for s in ((b, d), (n, f, d), (n, f), (n, f, d), (n, d)))
+    x, W, c, V, b_dec, y = (torch.randn(*s, generator=gen, dtype=torch.float64, requires_grad=True) for s in ((b, d), (n, f, d), (n, f), (n, f, d), (n, d), (b, d)))
     pre = (x @ W.mT + c[:, None]).detach()
     if seed % 3 == 0: pre[..., 0] += 100  # one latent that every example uses
     indices = pre.topk(max(k), dim=-1).indices
@@ -45,19 +45,19 @@ def stack_case(n, b, d, f, k, seed):
     both = torch.stack([torch.arange(n * f).repeat_interleave(count), torch.randint(0, n * f, (int(count.sum()),), generator=gen)])
     both = torch.cat([both, both.flip(0)], 1)  # every pair from both ends
     here, order = both[0].sort(stable=True)
-    return (x, W, c, V, b_dec), indices, Matches(torch.searchsorted(here, torch.arange(n * f + 1)), both[1][order], torch.randperm(n * f, generator=gen))
+    return (x, W, c, V, b_dec, y), indices, Matches(torch.searchsorted(here, torch.arange(n * f + 1)), both[1][order], torch.randperm(n * f, generator=gen))
 
 
 def sparse_way(leaves, indices, k, tied, relu, matches, dense=False):
-    x, W, c, V, b = leaves
+    x, W, c, V, b, y = leaves
     values = (x @ W.mT + c[:, None]).detach().gather(-1, indices)
     pairs = Pairs(indices, k, W.shape[1])
     pairs.dense = dense
-    return autoencode(values, x, W, c, None if tied else V, b, pairs, relu, matches)
+    return autoencode(values, x, W, c, None if tied else V, b, pairs, relu, matches, y)
 
 
 def dense_way(leaves, indices, k, tied, relu, matches):
-    x, W, c, V, b = leaves
+    x, W, c, V, b, y = leaves
     pre = x @ W.mT + c[:, None]
     keep = torch.zeros_like(pre)
     for i, ki in enumerate(k): keep[i].scatter_(1, indices[i, :, :ki], 1.0)
@@ -67,17 +67,18 @@ def dense_way(leaves, indices, k, tied, relu, matches):
     flat, start = D.flatten(0, 1), matches.start.tolist() if matches else []
     cosines = [flat[a] @ flat[b] for a in range(len(start) - 1) for b in matches.partner[start[a] : start[a + 1]]]
     values = torch.stack([torch.nn.functional.pad(z[i].gather(1, indices[i, :, :ki]), (0, indices.shape[2] - ki)) for i, ki in enumerate(k)])
-    error = z @ D + b[:, None] - x
+    error = z @ D + b[:, None] - (x if y is None else y)
     return error, error.square().mean((1, 2)), values, 1 - sum(cosines) / len(cosines) if matches else x.new_zeros(())
 
 
 @settings(deadline=None, max_examples=60)
 @given(n=st.integers(1, 3), b=st.integers(1, 6), d=st.integers(1, 5), f=st.integers(1, 9), tied=st.booleans(), relu=st.booleans(), paired=st.booleans(),
-       scattered=st.booleans(), seed=st.integers(0, 999), data=st.data())
-def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, scattered, seed, data):
+       scattered=st.booleans(), apart=st.booleans(), seed=st.integers(0, 999), data=st.data())
+def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, scattered, apart, seed, data):
     k = tuple(data.draw(st.integers(1, f)) for _ in range(n))
     leaves, indices, matches = stack_case(n, b, d, f, k, seed)
-    args, used = (indices, k, tied, relu, matches if paired else None), [t for i, t in enumerate(leaves) if i != 3 or not tied]
+    leaves = leaves if apart else (*leaves[:5], None)
+    args, used = (indices, k, tied, relu, matches if paired else None), [t for i, t in enumerate(leaves) if t is not None and (i != 3 or not tied)]
     got, want = sparse_way(leaves, *args, dense=scattered), dense_way(leaves, *args)
     for g, w in zip(got, want): test_close(g.detach(), w.detach(), eps=1e-9)
     gen = torch.Generator().manual_seed(seed)
@@ -93,8 +94,8 @@ def test_sparse_equals_dense(n, b, d, f, tied, relu, paired, scattered, seed, da
 @pytest.mark.parametrize("k", [(1, 1), (3, 3), (2, 5), (5, 5)])
 def test_gradcheck(k, tied):
     leaves, indices, matches = stack_case(2, 4, 3, 5, k, seed=1)
-    x, W, c, _, b = leaves
-    if tied: assert torch.autograd.gradcheck(lambda x, W, c, b: sparse_way((x, W, c, None, b), indices, k, True, False, matches), (x, W, c, b))
+    x, W, c, _, b, y = leaves
+    if tied: assert torch.autograd.gradcheck(lambda x, W, c, b, y: sparse_way((x, W, c, None, b, y), indices, k, True, False, matches), (x, W, c, b, y))
     else: assert torch.autograd.gradcheck(lambda *a: sparse_way(a, indices, k, False, False, matches), leaves)
 
 

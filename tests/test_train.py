@@ -47,7 +47,29 @@ def test_same_seed_same_bits(matching):
     assert ha.rows == hb.rows and ha.restarts == hb.restarts and ha.restarts
 
 
-# %% ../nbs/40_train.ipynb #db7a9f60
+# %% ../nbs/40_train.ipynb #7a3217c9
+def test_a_batch_may_bring_its_target():
+    "The target x is no target; noisy examples with clean targets make a stack that denoises better than one that learns the noise."
+    (plain, batches), (paired, _) = tiny(), tiny()
+    fit(plain, batches, TrainConfig(steps=20)); fit(paired, ((x, x.clone()) for x in tiny()[1]), TrainConfig(steps=20))
+    for p, q in zip(plain.parameters(), paired.parameters()): test_close(p.detach(), q.detach(), eps=1e-6)
+    noise = torch.Generator().manual_seed(0)
+    def noisy(x): return x + 0.3 * torch.randn(x.shape, generator=noise)
+    left = {}
+    for clean in (True, False):
+        stack, batches = tiny(k=6)
+        fit(stack, ((noisy(x), x) if clean else noisy(x) for x in batches), TrainConfig(steps=300, lr=0.01))
+        x = next(Superposition(SuperpositionConfig(d_in=12, n_features=20, n_groups=4, n_active=3)).batches(2000, seed=9))
+        left[clean] = (stack(noisy(x))[0] - x).square().mean().item()
+    assert left[True] < 0.9 * left[False]
+
+
+def test_a_wrong_target_is_refused():
+    stack, batches = tiny(k=3)
+    with pytest.raises(ValueError, match="target: expected torch.float32 of shape \\(64, 12\\) like x, got torch.float32 of shape \\(63, 12\\)"):
+        fit(stack, ((x, x[1:]) for x in batches), TrainConfig(steps=1))
+
+
 def test_alpha_match_equals_loss_at_the_start():
     stack, batches = tiny(k=3)
     trainer = Trainer(stack, TrainConfig(steps=1, alpha="match", log_every=1))
