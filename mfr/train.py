@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .data.activations import Batch
 from .kernels import Matches
 from .mutual import Matching, choose_alpha, find_matches, warmup
 from .reinit import Activity, Restart, Starts, inactivity
@@ -33,7 +33,7 @@ from .sae import SAEStack
 from .select import Precision
 
 # %% auto #0
-__all__ = ['Batch', 'TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
+__all__ = ['TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -128,10 +128,7 @@ def keep_memory() -> None:
     if mallopt:
         for option, value in ((-4, 0), (-1, 2**31 - 1)): mallopt(option, value)  # M_MMAP_MAX: no mapping per block; M_TRIM_THRESHOLD
 
-# %% ../nbs/40_train.ipynb #f48f2abb
-Batch = Float[Tensor, "b d"] | tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]  # examples; or examples and what is to be made of them
-
-
+# %% ../nbs/40_train.ipynb #56883cb0
 class Trainer:
     "A stack in training, with everything that a run must remember."
 

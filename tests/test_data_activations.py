@@ -14,7 +14,7 @@ from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.data.activations import DTYPES, Store, StoreConfig, at_module, capture, documents, next_token_loss, store, stream
+from mfr.data.activations import DTYPES, Store, StoreConfig, add_shard, at_module, capture, documents, next_token_loss, store, stream
 
 
 # %% ../nbs/11_activations.ipynb #7525105c
@@ -167,6 +167,20 @@ def test_a_full_disk_leaves_what_is_complete(tmp_path):
     assert left == "96 ['manifest.json', 'shard-00000.safetensors']"
     _, whole = stored(tmp_path / "s", TEXT)
     assert len(whole) == 14 * 24
+
+
+def test_a_store_of_other_things(tmp_path):
+    "Whoever has rows can make a store: rows with targets, some of its shards, more shards than stay open."
+    gen, manifest = torch.Generator().manual_seed(0), {"shards": []}
+    rows = torch.randn(7, 10, 3, generator=gen)
+    for number in range(7): add_shard(tmp_path, manifest, number, {"activations": rows[number], "doubled": 2 * rows[number]})
+    x, y = next(Store(tmp_path).batches(60, target="doubled"))
+    assert y.equal(2 * x) and len(x) == 60 and x.is_contiguous()
+    some = Store(tmp_path, only=[1, 4])
+    some.OPEN = 1
+    assert len(some) == 20 and some.read(1).equal(rows[4]) and some.read(0).equal(rows[1]) and len(some._open) == 1
+    drawn = next(some.batches(20))
+    assert sorted(map(tuple, drawn.tolist())) == sorted(map(tuple, rows[[1, 4]].flatten(0, 1).tolist()))
 
 
 def test_nan_is_refused(tmp_path):

@@ -27,8 +27,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['Side', 'Group', 'DTYPES', 'documents', 'pack', 'in_batches', 'module_at', 'at_module', 'next_token_loss', 'capture',
-           'dealt', 'stream', 'fingerprint', 'StoreConfig', 'store', 'Store']
+__all__ = ['Side', 'Group', 'DTYPES', 'Batch', 'documents', 'pack', 'in_batches', 'module_at', 'at_module', 'next_token_loss',
+           'capture', 'dealt', 'stream', 'fingerprint', 'StoreConfig', 'store', 'intact', 'add_shard', 'save_manifest',
+           'Store']
 
 # %% ../../nbs/11_activations.ipynb #1cda857d
 def documents(
@@ -284,11 +285,11 @@ def store(
     with tqdm(unit="seq", desc="capture", disable=None if progress else True) as bar:
         for number, chunk in enumerate(iter(lambda: list(islice(source, config.shard)), [])):
             tokens = torch.stack(chunk)  # (shard, l)
-            if not _have(folder, manifest, number, tokens): _write(folder, manifest, number, _captured(model, config, tokens, at_once))
+            if not _have(folder, manifest, number, tokens): add_shard(folder, manifest, number, _captured(model, config, tokens, at_once))
             bar.update(len(tokens))
     if number + 1 < len(manifest["shards"]): raise ValueError(f"text: expected the text of {folder}, which has {len(manifest['shards'])} shards; got only {number + 1}")
     manifest["complete"] = True
-    _save(folder, manifest)
+    save_manifest(folder, manifest)
     return Store(folder)
 
 
@@ -305,14 +306,18 @@ def _manifest(folder: Path, model, config: StoreConfig) -> dict:
     return there
 
 
-def _intact(folder: Path, shard: dict) -> bool:
+def intact(
+    folder: Path,  # of the store
+    shard: dict,  # its entry in the manifest
+) -> bool:
+    "Is the shard there, with its checksum?"
     path = folder / shard["file"]
     return path.exists() and path.stat().st_size == shard["bytes"] and _checksum(path) == shard["crc32"]
 
 
 def _have(folder: Path, manifest: dict, number: int, tokens: Tensor) -> bool:
     "Is this shard there, whole, and of this text?"
-    if number >= len(manifest["shards"]) or not _intact(folder, manifest["shards"][number]): return False
+    if number >= len(manifest["shards"]) or not intact(folder, manifest["shards"][number]): return False
     with safe_open(folder / manifest["shards"][number]["file"], "pt") as file: there = file.get_tensor("tokens")
     if not there.equal(tokens.flatten().int()): raise ValueError(f"text: expected the text of {folder}, its shard {number} has other tokens")
     return True
@@ -327,46 +332,63 @@ def _captured(model, config: StoreConfig, tokens: Tensor, at_once: int) -> dict[
     return {"tokens": tokens.flatten().int(), **{name: _finite(torch.cat(t), f"{config.path} in {config.dtype}") for name, t in kept.items() if t}}
 
 
-def _write(folder: Path, manifest: dict, number: int, tensors: dict[str, Tensor]) -> None:
-    "One shard, whole or not at all, and then the manifest."
+def add_shard(
+    folder: Path,  # of the store
+    manifest: dict,  # of the store; gets the new entry and is saved
+    number: int,  # of the shard, at most the number of shards there are
+    tensors: dict[str, Tensor],  # `activations` (rows, d), and whatever belongs to them, row by row or not
+) -> None:
+    "Write one shard, whole or not at all, and then the manifest."
     whole = folder / f"shard-{number:05d}.safetensors"
     part = whole.with_suffix(".part")
     try: save_file(tensors, part)
     except (OSError, SafetensorError) as e:
         part.unlink(missing_ok=True)
         raise OSError(f"{whole}: could not be written ({e}); the {sum(s['rows'] for s in manifest['shards'])} rows before it are complete, the same call goes on behind them") from e
-    entry = {"file": whole.name, "rows": len(tensors["tokens"]), "bytes": part.stat().st_size, "crc32": _checksum(part)}
+    entry = {"file": whole.name, "rows": len(tensors["activations"]), "bytes": part.stat().st_size, "crc32": _checksum(part)}
     os.replace(part, whole)
     manifest["d"], manifest["shards"] = tensors["activations"].shape[1], manifest["shards"][:number] + [entry] + manifest["shards"][number + 1 :]
-    _save(folder, manifest)
+    save_manifest(folder, manifest)
 
 
-def _save(folder: Path, manifest: dict) -> None:
+def save_manifest(
+    folder: Path,  # of the store
+    manifest: dict,  # goes into manifest.json
+) -> None:
+    "Replace the manifest in one step."
     (folder / "manifest.part").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.replace(folder / "manifest.part", folder / "manifest.json")
 
-# %% ../../nbs/11_activations.ipynb #8b525da9
+# %% ../../nbs/11_activations.ipynb #0381f723
+Batch = Float[Tensor, "b d"] | tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]  # examples; or examples and what is to be made of them
+
+
 class Store:
     "Stored activations: rows in order, or endless shuffled batches."
+
+    OPEN = 64  # shards that are mapped at a time
 
     def __init__(
         self,
         folder: str | Path,  # from `store`
+        only: Iterable[int] | None = None,  # numbers of the shards to read; None for all
     ):
         self.folder = Path(folder)
         try: self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError: raise FileNotFoundError(f"folder: expected a store of activations, {self.folder} has no manifest.json") from None
-        self.shards = self.manifest["shards"]
+        self.shards = self.manifest["shards"] if only is None else [self.manifest["shards"][i] for i in only]
         if not self.shards: raise ValueError(f"folder: expected a store with at least one whole shard, {self.folder} has none")
-        self.d, self._open = self.manifest["d"], {}
+        self.d, self._open, self._sound = self.manifest["d"], {}, set()
 
     def __len__(self) -> int: return sum(s["rows"] for s in self.shards)
 
     def _file(self, number: int):
-        "A shard, opened once, after its checksum."
+        "A shard, opened after its checksum, which is taken once; a few dozen stay open."
         if number not in self._open:
-            if not _intact(self.folder, self.shards[number]):
-                raise ValueError(f"{self.folder / self.shards[number]['file']}: damaged or incomplete; capture it again by the same call of mfr.data.activations.store")
+            if number not in self._sound and not intact(self.folder, self.shards[number]):
+                raise ValueError(f"{self.folder / self.shards[number]['file']}: damaged or incomplete; make it again by the same call that made the store")
+            self._sound.add(number)
+            if len(self._open) == self.OPEN: self._open.pop(next(iter(self._open)))
             self._open[number] = safe_open(self.folder / self.shards[number]["file"], "pt")
         return self._open[number]
 
@@ -375,7 +397,7 @@ class Store:
         number: int,  # of the shard
         start: int = 0,  # first row
         stop: int | None = None,  # row behind the last
-        name: str = "activations",  # or "tokens", or "gradients"
+        name: str = "activations",  # or "tokens", "gradients", or what else the shards hold row by row
     ) -> Tensor:
         "Neighbouring rows of one shard, as they are stored."
         return self._file(number).get_slice(name)[start : self.shards[number]["rows"] if stop is None else stop]
@@ -387,8 +409,9 @@ class Store:
         start: int = 0,  # number of the first batch, to take up a run where it was left
         buffer: int = 2**16,  # rows to hold and permute
         block: int = 256,  # neighbouring rows that are read together
-    ) -> Iterator[Float[Tensor, "b d"]]:  # without end, in float32
-        "Shuffled batches, pass after pass, every row once a pass."
+        target: str = "",  # tensor of the same shape, to come along row by row
+    ) -> Iterator[Batch]:  # without end, in float32
+        "Shuffled batches, pass after pass, every row once a pass; with a target, pairs of them."
         if batch_size > len(self): raise ValueError(f"batch_size: expected at most the {len(self)} rows of {self.folder}, got {batch_size}")
         blocks = [(i, r, min(r + block, s["rows"])) for i, s in enumerate(self.shards) for r in range(0, s["rows"], block)]
         def groups() -> Iterator[Group]:
@@ -397,5 +420,11 @@ class Store:
                 order = rng.sample(blocks, len(blocks))
                 for at in range(0, len(order), max(1, buffer // block)):
                     part = order[at : at + max(1, buffer // block)]
-                    yield sum(b - a for _, a, b in part), lambda part=part: torch.cat([self.read(*where) for where in part])
-        yield from dealt(groups(), batch_size, torch.Generator().manual_seed(seed), start)
+                    yield sum(b - a for _, a, b in part), lambda part=part: torch.cat([self._rows(*where, target) for where in part])
+        for rows in dealt(groups(), batch_size, torch.Generator().manual_seed(seed), start):
+            yield (rows[:, : self.d].contiguous(), rows[:, self.d :].contiguous()) if target else rows
+
+    def _rows(self, number: int, start: int, stop: int, target: str) -> Tensor:
+        "Rows, with their targets beside them."
+        rows = self.read(number, start, stop)
+        return torch.cat([rows, self.read(number, start, stop, target)], 1) if target else rows
