@@ -29,7 +29,7 @@ def save(
     if (path / "config.json").exists() and not overwrite: raise FileExistsError(f"path: expected a folder without a stack, {path} has one; pass overwrite=True to replace it")
     path.mkdir(parents=True, exist_ok=True)
     save_file({name: p.detach().cpu().contiguous() for name, p in stack.state_dict().items()}, path / "model.part")
-    (path / "config.part").write_text(json.dumps(asdict(stack.config) | {"seed": stack.seed}, indent=2) + "\n", encoding="utf-8")
+    (path / "config.part").write_text(json.dumps(asdict(stack.config) | {"seed": stack.seed} | ({"about": stack.about} if stack.about else {}), indent=2) + "\n", encoding="utf-8")
     os.replace(path / "model.part", path / "model.safetensors")
     os.replace(path / "config.part", path / "config.json")
     return path
@@ -43,7 +43,7 @@ def load(
     for name in ("config.json", "model.safetensors"):
         if not (path / name).is_file(): raise FileNotFoundError(f"path: expected a folder with config.json and model.safetensors, {path} has no {name}")
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    seed = config.pop("seed", 0)
+    seed, about = config.pop("seed", 0), config.pop("about", {})
     if unknown := config.keys() - {f.name for f in fields(SAEConfig)}: raise ValueError(f"{path / 'config.json'}: unknown key {sorted(unknown)[0]!r}")
     stack = SAEStack(SAEConfig(**config), seed)
     try: tensors = load_file(path / "model.safetensors")
@@ -51,4 +51,5 @@ def load(
     want, have = ({k: tuple(v.shape) for k, v in d.items()} for d in (stack.state_dict(), tensors))
     if want != have: raise ValueError(f"{path / 'model.safetensors'}: expected {want} as in config.json, got {have}")
     stack.load_state_dict(tensors)
+    stack.about = about
     return stack

@@ -16,7 +16,9 @@ def test_what_is_saved_is_loaded(tmp_path, kw):
     with torch.no_grad():
         for p in stack.parameters(): p += torch.randn(p.shape)
     again, x = load(save(stack, tmp_path / "a" / "b")), torch.randn(5, 8)
-    assert again(x)[0].equal(stack(x)[0]) and again.seed == 3
+    assert again(x)[0].equal(stack(x)[0]) and again.seed == 3 and again.about == {}
+    stack.about = {"eeg": {"rate": 128.0, "channels": ["Fp1"]}}
+    assert load(save(stack, tmp_path / "told")).about == stack.about == stack.member(1).about
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from .activations import Store, add_shard, intact, save_manifest
 
-if TYPE_CHECKING: from mne.io import BaseRaw
+if TYPE_CHECKING:
+    from mne.channels import DigMontage
+    from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['MONTAGES', 'REFERENCES', 'RENAMED', 'FORMATS', 'label', 'montage_of', 'EEGConfig', 'Header', 'header', 'read',
-           'band_pass', 'Windows', 'windows', 'vectors', 'signals', 'recordings', 'settle', 'gather']
+__all__ = ['MONTAGES', 'REFERENCES', 'RENAMED', 'FORMATS', 'positions', 'label', 'montage_of', 'EEGConfig', 'Header', 'header',
+           'electrodes', 'read', 'band_pass', 'Windows', 'windows', 'vectors', 'signals', 'recordings', 'settle',
+           'gather']
 
 # %% ../../nbs/12_eeg.ipynb #a9b18701
 MONTAGES = ("standard_1005", "biosemi128", "biosemi160", "biosemi256", "GSN-HydroCel-65_1.0", "GSN-HydroCel-129", "GSN-HydroCel-257")
@@ -42,14 +45,19 @@ def _mne():
 
 
 @cache
-def _positions(montage: str):
-    return _mne().channels.make_standard_montage(montage)
+def positions(
+    montage: str,  # one of `MONTAGES`
+) -> DigMontage:
+    "Where its electrodes are, in metres."
+    channels = _mne().channels
+    new = {"standard_1005": "colin27_1005"}.get(montage, montage)  # its name from MNE 1.13 on
+    return channels.make_standard_montage(new if new in channels.get_builtin_montages() else montage)
 
 
 @cache
 def _electrodes(montage: str) -> dict[str, str]:
     "The electrodes of a montage by their names in capitals."
-    names = {n.upper(): n for n in _positions(montage).ch_names}
+    names = {n.upper(): n for n in positions(montage).ch_names}
     if montage != "standard_1005": return names
     return {upper: RENAMED.get(n, n) for upper, n in names.items() if n not in REFERENCES}
 
@@ -162,17 +170,24 @@ def header(
             if "yielded no channels" in str(e): raise ValueError("annotations alone, no signals") from e
             raise
     if not raw.ch_names: raise ValueError("annotations alone, no signals")
+    montage, found, notes = electrodes(raw)
+    names = {lab: n for lab, n in found.items() if hz[n] > 2 * config.high}
+    if slow := [lab for lab in found if lab not in names]: notes.append(f"{_some(slow)} too slow for {config.high:g} Hz")
+    if not names: raise ValueError(f"no EEG channel can be used: {'; '.join(notes)}")
+    return Header(path, names, {lab: float(hz[n]) for lab, n in names.items()}, montage, raw.n_times / raw.info["sfreq"], notes)
+
+
+def electrodes(
+    raw: BaseRaw,  # signals need not be loaded
+) -> tuple[str, dict[str, str], list[str]]:  # montage, label -> the recording's own name, what was left out
+    "Which channels of a recording are which electrodes; ValueError if none is."
     eeg = [n for n, kind in zip(raw.ch_names, raw.get_channel_types()) if kind == "eeg" and n not in raw.info["bads"]]
     montage = montage_of(eeg)
     found = [(label(n, montage), n) for n in eeg if label(n, montage)]
     if not found: raise ValueError(f"no EEG channels among {_some(raw.ch_names)}")
-    count = Counter(lab for lab, _ in found)
-    twice, slow = [lab for lab, n in count.items() if n > 1], [lab for lab, n in found if hz[n] <= 2 * config.high]
-    names = {lab: n for lab, n in found if lab not in twice and lab not in slow}
-    notes = [f"{_some(labs)} {'is' if len(labs) == 1 else 'are'} {what}" for labs, what in ((twice, "there twice"), (slow, f"too slow for {config.high:g} Hz")) if labs]
-    if raw.info["bads"]: notes.append(f"{_some(raw.info['bads'])} marked bad")
-    if not names: raise ValueError(f"no EEG channel can be used: {'; '.join(notes)}")
-    return Header(path, names, {lab: float(hz[n]) for lab, n in names.items()}, montage, raw.n_times / raw.info["sfreq"], notes)
+    twice = [lab for lab, n in Counter(lab for lab, _ in found).items() if n > 1]
+    notes = [f"{_some(names)} {what}" for names, what in ((twice, "there twice"), (raw.info["bads"], "marked bad")) if names]
+    return montage, {lab: n for lab, n in found if lab not in twice}, notes
 
 
 def _some(names: Iterable[str], most: int = 4) -> str:
@@ -199,26 +214,24 @@ def read(
             parts.append(raw if not parts else raw.resample(parts[0].info["sfreq"], verbose="error"))
         raw = parts[0]
         for other in parts[1:]: raw.add_channels([other.crop(tmax=raw.times[-1]) if other.n_times > raw.n_times else other], force_update_info=True)
-        raw.set_montage(_positions(head.montage), on_missing="ignore", verbose="error")
+        raw.set_montage(positions(head.montage), on_missing="ignore", verbose="error")
     return raw.reorder_channels(channels)
 
-# %% ../../nbs/12_eeg.ipynb #4035e5b0
+# %% ../../nbs/12_eeg.ipynb #86016345
 def band_pass(
-    raw: BaseRaw,  # loaded; changed in place
+    raw: BaseRaw,  # loaded; left as it is
     config: EEGConfig,  # rate, band and order
-) -> BaseRaw:  # the same object
-    "Resample to the common rate and filter, without shifting anything in time."
+) -> BaseRaw:  # a copy
+    "Bridge gaps, resample to the common rate and filter, without shifting anything in time."
+    raw = raw.copy().apply_function(_bridged, picks="all", verbose="error")
     if raw.info["sfreq"] != config.rate: raw.resample(config.rate, verbose="error")
     return raw.filter(config.low, config.high, picks="all", method="iir", iir_params=dict(order=config.order, ftype="butter", output="sos"), phase="zero", verbose="error")
 
 
-def _bridge(x: Float[np.ndarray, "c t"]) -> Bool[np.ndarray, "t"]:
-    "Put straight lines over what is not a number, in place; says where that was."
-    broken, t = ~np.isfinite(x), np.arange(x.shape[1])
-    for row, gone in zip(x, broken):
-        if gone.all(): row[:] = 0
-        elif gone.any(): row[gone] = np.interp(t[gone], t[~gone], row[~gone])
-    return broken.any(0)
+def _bridged(x: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+    "Straight lines over what is not a number."
+    finite, t = np.isfinite(x), np.arange(len(x))
+    return np.interp(t, t[finite], x[finite]) if finite.any() else np.zeros_like(x)
 
 # %% ../../nbs/12_eeg.ipynb #59abff8d
 @dataclass
@@ -246,14 +259,13 @@ def windows(
     config: EEGConfig,  # rate, band, window
 ) -> Windows:
     "Filter a recording and cut it; ValueError if nothing usable is left."
-    raw = raw.copy()
     if raw.n_times < config.window * raw.info["sfreq"]: raise ValueError(f"shorter than one window of {config.window:g} s")
-    gaps, before, rate = _bridge(raw._data), raw.get_data(), raw.info["sfreq"]
+    before, rate = raw.get_data(), raw.info["sfreq"]
     epochs = _mne().make_fixed_length_epochs(band_pass(raw, config), config.window, preload=False, reject_by_annotation=True, verbose="error")
     total, epochs = len(epochs.events), epochs.drop_bad(verbose="error")
     onset = (epochs.events[:, 0] - raw.first_samp) / config.rate
     spans = [slice(round(t * rate), round((t + config.window) * rate)) for t in onset]
-    gap, low = np.array([gaps[s].any() for s in spans], bool), np.array([np.ptp(before[:, s], axis=1) <= config.flat for s in spans]).reshape(len(spans), -1)  # (w,), (w, c)
+    gap, low = np.array([not np.isfinite(before[:, s]).all() for s in spans], bool), np.array([np.ptp(before[:, s], axis=1) <= config.flat for s in spans]).reshape(len(spans), -1)  # (w,), (w, c)
     flat = low.any(1) & ~gap
     if not (keep := ~gap & ~flat).any():
         dead = [name for name, column in zip(raw.ch_names, low.T) if len(column) and column.all()]

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal.windows import hann
 
+from .eeg import positions
+
 if TYPE_CHECKING: from mne.io import BaseRaw
 
 # %% auto #0
@@ -62,7 +64,7 @@ class Head:
 def _info(rate: float):
     import mne
 
-    return mne.create_info(CHANNELS, rate, "eeg", verbose="error").set_montage("standard_1020")
+    return mne.create_info(CHANNELS, rate, "eeg", verbose="error").set_montage(positions("standard_1005"))
 
 
 @cache
