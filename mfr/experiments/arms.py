@@ -9,19 +9,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
 from ..hub import save
+from ..plots import plot_by_k
 from ..report import RunFolder
 from ..sae import SAEStack
 from ..train import History, TrainConfig, Trainer, load_checkpoint, save_checkpoint
 
 # %% auto #0
-__all__ = ['RunOptions', 'arms_of', 'Arm', 'Interrupted', 'train_arm', 'difference', 'summarise', 'flat_metrics', 'history_frame']
+__all__ = ['RunOptions', 'arms_of', 'Arm', 'Interrupted', 'train_arm', 'interval', 'difference', 'summarise', 'table_by_k',
+           'figure_by_k', 'flat_metrics', 'history_frame']
 
 # %% ../../nbs/60_arms.ipynb #35483599
 @dataclass(frozen=True)
@@ -81,7 +86,15 @@ def train_arm(
     if checkpoint: save_checkpoint(trainer, checkpoint)
     return Arm(name, seed, stack, trainer.history)
 
-# %% ../../nbs/60_arms.ipynb #d902efbe
+# %% ../../nbs/60_arms.ipynb #7f131e15
+def interval(
+    d: Float[np.ndarray, "m"],  # one number a repetition
+) -> tuple[float, float, float]:  # mean and 95% interval of it, by Student's t; NaN for one repetition
+    "What repetitions say about a mean."
+    half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)) if len(d) > 1 else np.nan
+    return float(d.mean()), float(d.mean() - half), float(d.mean() + half)
+
+
 def difference(
     table: pd.DataFrame,  # columns arm, seed and the quantity
     quantity: str,  # name of a column
@@ -89,9 +102,7 @@ def difference(
     "How far the arms differ, paired by seed."
     means = table.pivot_table(index="seed", columns="arm", values=quantity)
     if not {"baseline", "MFR"} <= set(means.columns): return None
-    d = (means["MFR"] - means["baseline"]).to_numpy()
-    half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)) if len(d) > 1 else np.nan
-    return float(d.mean()), float(d.mean() - half), float(d.mean() + half)
+    return interval((means["MFR"] - means["baseline"]).to_numpy())
 
 # %% ../../nbs/60_arms.ipynb #ac9d69af
 def summarise(
@@ -109,7 +120,34 @@ def summarise(
         rows.append({"arm": "difference"} | {q: f"{parts[q][0]:+.{n}f}" + (f" [{parts[q][1]:+.{n}f}, {parts[q][2]:+.{n}f}]" if parts[q][1] == parts[q][1] else "") for q, n in digits.items()})
     return pd.concat([text.astype(object), pd.DataFrame(rows)]).fillna("")
 
-# %% ../../nbs/60_arms.ipynb #3bab3a0f
+# %% ../../nbs/60_arms.ipynb #256de4fe
+def table_by_k(
+    table: pd.DataFrame,  # one row a member
+    quantity: str,  # name of a column
+    relative: bool = True,  # the difference as a share of the baseline's value
+) -> pd.DataFrame:  # k, MFR, baseline, and their difference with its 95% interval over seeds
+    "Both arms for every k (paper, Tables 1 to 3)."
+    rows = []
+    for k, part in table.groupby("k"):
+        both = part.pivot_table(index="seed", columns="arm", values=quantity)
+        d = (both["MFR"] - both["baseline"]).to_numpy()
+        mean, low, high = interval(d / both["baseline"].to_numpy() if relative else d)
+        form = "+.2%" if relative else "+.3f"
+        rows.append({"k": k, "MFR": both["MFR"].mean(), "baseline": both["baseline"].mean(), "relative" if relative else "difference":
+                     f"{mean:{form}}" + (f" [{low:{form}}, {high:{form}}]" if low == low else "")})
+    return pd.DataFrame(rows)
+
+
+def figure_by_k(
+    table: pd.DataFrame,  # one row a member
+    quantities: Mapping[str, str],  # column -> what it is called
+) -> Figure:
+    "Several quantities over k, side by side (paper, Figures 9 and 10)."
+    fig, axs = plt.subplots(1, len(quantities), figsize=(4.2 * len(quantities), 3.2), layout="constrained", squeeze=False)
+    for ax, (q, name) in zip(axs[0], quantities.items()): plot_by_k(table, q, name, ax)
+    return fig
+
+# %% ../../nbs/60_arms.ipynb #dc5e419f
 def flat_metrics(
     table: pd.DataFrame,  # one row a member
     quantities: Iterable[str],  # columns to report
@@ -123,7 +161,7 @@ def flat_metrics(
         if d := difference(table, q): out |= {f"difference/{q}/{name}": v for name, v in zip(("mean", "low", "high"), d) if v == v}
     return {k: v for k, v in out.items() if v == v}  # a standard deviation of one member is not a number, and not JSON
 
-# %% ../../nbs/60_arms.ipynb #1504d6d8
+# %% ../../nbs/60_arms.ipynb #5fe1752b
 def history_frame(
     arms: Iterable[Arm],  # trained
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # rows of all histories, all restarts

@@ -22,11 +22,10 @@ from torch import Tensor
 
 from ..data.activations import Side, Store, StoreConfig, capture, documents, in_batches, pack, store
 from ..data.tiny import load_tiny, python_text
-from .arms import Arm, RunOptions, arms_of, flat_metrics, history_frame, summarise, train_arm
+from .arms import Arm, RunOptions, arms_of, figure_by_k, flat_metrics, history_frame, summarise, table_by_k, train_arm
 from .vectors import figure_training
 from ..features import activity, describe, page
 from ..metrics import LossRecovered, agreement, evaluate, loss_recovered, weight_distances
-from ..plots import plot_by_k
 from ..report import Report, RunFolder
 from ..sae import SAEConfig, SAEStack
 from ..train import TrainConfig
@@ -35,7 +34,7 @@ if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
 __all__ = ['MFR', 'PRESETS', 'DIGITS', 'LanguageStudy', 'open_model', 'open_text', 'Data', 'prepare', 'Finding', 'train_arms',
-           'examine', 'table_by_k', 'figure_by_k', 'run', 'both_tables', 'write_report']
+           'examine', 'run', 'both_tables', 'write_report']
 
 # %% ../../nbs/64_gpt2.ipynb #8ff6785a
 MFR = TrainConfig(steps=2000, alpha="match", renew=400, nearest=16, pull_every=8)
@@ -154,31 +153,7 @@ def examine(study: LanguageStudy, data: Data, arm: Arm) -> Finding:
                           "KL": r.kl, "dead": e.dead, "agreement": agreement(D).mean(1), "distance": raw, "matched distance": matched})
     return Finding(arm, table, r)
 
-# %% ../../nbs/64_gpt2.ipynb #858688c3
-def table_by_k(
-    table: pd.DataFrame,  # one row a member
-    quantity: str,  # "loss" or "CE"
-) -> pd.DataFrame:  # k, MFR, baseline, relative difference
-    "Table 1 or 2 of the paper."
-    from scipy import stats
-
-    rows = []
-    for k, part in table.groupby("k"):
-        both = part.pivot_table(index="seed", columns="arm", values=quantity)
-        r = ((both["MFR"] - both["baseline"]) / both["baseline"]).to_numpy()
-        half = stats.t.ppf(0.975, len(r) - 1) * r.std(ddof=1) / len(r) ** 0.5 if len(r) > 1 else np.nan
-        interval = f" [{r.mean() - half:+.2%}, {r.mean() + half:+.2%}]" if half == half else ""
-        rows.append({"k": k, "MFR": both["MFR"].mean(), "baseline": both["baseline"].mean(), "relative": f"{r.mean():+.2%}{interval}"})
-    return pd.DataFrame(rows)
-
-
-def figure_by_k(table: pd.DataFrame, quantities: dict[str, str]) -> Figure:
-    "Several quantities over k."
-    fig, axs = plt.subplots(1, len(quantities), figsize=(4.2 * len(quantities), 3.2), layout="constrained")
-    for ax, (q, label) in zip(axs, quantities.items()): plot_by_k(table, q, label, ax)
-    return fig
-
-# %% ../../nbs/64_gpt2.ipynb #28f13427
+# %% ../../nbs/64_gpt2.ipynb #79429b8c
 def run(
     study: LanguageStudy,  # what to run
     options: RunOptions,  # where, and on what
@@ -193,7 +168,7 @@ def run(
 
 
 def both_tables(table: pd.DataFrame) -> pd.DataFrame:
-    "Tables 1 and 2 as one."
+    "Tables 1 and 2 as one: both arms for every k, and (MFR - baseline) / baseline. (Several of the paper's printed differences divide by the MFR value.)"
     one, two = (table_by_k(table, q).set_index("k") for q in ("loss", "CE"))
     return one.add_prefix("loss ").join(two.add_prefix("CE ")).reset_index()
 
