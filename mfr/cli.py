@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 # %% auto #0
-__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'gpt2', 'bench', 'main']
+__all__ = ['COMMANDS', 'Refused', 'synthetic', 'train', 'gpt2', 'eeg', 'bench', 'main']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -71,7 +71,35 @@ def gpt2(args: list[str]) -> None:
     about = f"{gpt2.__doc__} The default is a small model that ships with the package, on Python's documentation, and needs no network; --model gpt2 is the paper's study."
     _run(run, LanguageStudy, args, "gpt2", about, PRESETS.get(chosen.model, PRESETS["tiny"]))
 
-# %% ../nbs/90_cli.ipynb #23f17410
+# %% ../nbs/90_cli.ipynb #f0e922de
+def eeg(args: list[str]) -> None:
+    "Stacks of SAEs on EEG: reconstruction, and denoising measured against a known truth."
+    if args[:1] == ["denoise"]: return _denoise(args[1:])
+    from mfr.experiments.eeg import PRESETS, EEGStudy, run
+
+    chosen, rest = _parse(_Preset, args, "mfr eeg", return_unknown_args=True, add_help=False)
+    about = f"{eeg.__doc__} The default simulates its recordings and needs no network; --preset paper is the paper's size. mfr eeg denoise IN OUT --stack DIR cleans one recording."
+    _run(run, EEGStudy, rest, "eeg", about, PRESETS[chosen.preset])
+
+
+@dataclass
+class _DenoiseFile:
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a recording
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # the file to write, .fif, .edf, .bdf, .vhdr or .set
+    stack: Path = Path("runs/eeg/stacks/MFR-0")  # folder of a stack that mfr eeg has trained
+    member: int | None = None  # which member reconstructs; by default the mean of all
+    overwrite: bool = False  # replace a file that is there
+
+
+def _denoise(args: list[str]) -> None:
+    from mfr.denoise import denoise_file
+    from mfr.hub import load
+
+    c = _parse(_DenoiseFile, args, "mfr eeg denoise", description="Replace the EEG channels of a recording by their reconstruction; everything else stays as it is.")
+    for note in denoise_file(c.source, c.target, load(c.stack), c.member, c.overwrite): print(f"note: {note}")
+    print(f"denoised: {c.target}")
+
+# %% ../nbs/90_cli.ipynb #b44b3410
 def bench(args: list[str]) -> None:
     "What a training step costs, as ratios taken in one run on this machine."
     from mfr.experiments.bench import BenchStudy, run
@@ -79,7 +107,7 @@ def bench(args: list[str]) -> None:
     about = f"{bench.__doc__} Compares with SAELens and sparsify where they are installed (pip install 'mfr[bench]'). Keep the machine idle; takes about ten minutes on two CPU cores."
     _run(run, BenchStudy, args, "bench", about)
 
-# %% ../nbs/90_cli.ipynb #8ff00d62
+# %% ../nbs/90_cli.ipynb #1d0422e3
 def _run(run: Callable, study: type, args: list[str], name: str, about: str, default=None) -> None:
     "Read a study and its run options from the command line, run it, show the table."
     from mfr.experiments.arms import RunOptions
@@ -90,15 +118,15 @@ def _run(run: Callable, study: type, args: list[str], name: str, about: str, def
     print(run(command.study, command.options).to_string(index=False))
     print(f"\nreport: {command.options.out / 'report.html'}")
 
-# %% ../nbs/90_cli.ipynb #40ff51e5
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train, "gpt2": gpt2, "bench": bench}
+# %% ../nbs/90_cli.ipynb #63920277
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"synthetic": synthetic, "train": train, "gpt2": gpt2, "eeg": eeg, "bench": bench}
 
 
 def _usage() -> str:
     lines = "\n".join(f"  {name:<10} {f.__doc__}" for name, f in COMMANDS.items())
     return f"usage: mfr COMMAND [OPTIONS]\n\nSparse autoencoders trained in parallel and nudged to agree.\n\n{lines}\n\nmfr COMMAND --help lists the options of a command."
 
-# %% ../nbs/90_cli.ipynb #d0967574
+# %% ../nbs/90_cli.ipynb #83a4451d
 def main(
     args: list[str] | None = None,  # the command line, without the program's name
 ) -> int:  # exit status: 0, 2 for input that cannot be used, 130 after Ctrl-C

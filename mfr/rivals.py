@@ -36,11 +36,14 @@ def ica(
     seed: int = 0,  # of FastICA
 ) -> tuple[BaseRaw, int]:  # cleaned copy, how many components were removed
     "Remove what MNE takes for eyes and muscle. Fitted above 1 Hz, as MNE advises, on this recording."
+    import mne
     from mne.preprocessing import ICA
 
+    if len(raw.ch_names) < 2: return raw.copy(), 0  # nothing to unmix
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FastICA says when it has not converged; what it has is used
-        parts = ICA(0.999, method="fastica", max_iter=500, random_state=seed, verbose="error")
+        rank = mne.compute_rank(raw, rank="info", verbose="error")["eeg"]
+        parts = ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
         parts.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
         frontal = [c for c in FRONTAL if c in raw.ch_names]
         bad = set(parts.find_bads_eog(raw, ch_name=frontal, verbose="error")[0]) if frontal else set()

@@ -179,6 +179,8 @@ def test_a_store_of_other_things(tmp_path):
     some = Store(tmp_path, only=[1, 4])
     some.OPEN = 1
     assert len(some) == 20 and some.read(1).equal(rows[4]) and some.read(0).equal(rows[1]) and len(some._open) == 1
+    part = Store(tmp_path, only={1: 4, 4: 3})
+    assert len(part) == 7 and set(map(tuple, next(part.batches(7)).tolist())) == set(map(tuple, torch.cat([rows[1, :4], rows[4, :3]]).tolist()))
     drawn = next(some.batches(20))
     assert sorted(map(tuple, drawn.tolist())) == sorted(map(tuple, rows[[1, 4]].flatten(0, 1).tolist()))
 

@@ -7,7 +7,7 @@ import numpy as np
 import os
 import pytest
 from pathlib import Path
-from mfr.data.eeg import EEGConfig, gather, header, read, signals, vectors, windows
+from mfr.data.eeg import EEGConfig, Header, gather, header, read, settle, signals, vectors, whole, windows
 
 
 # %% ../nbs/12_eeg.ipynb #ffcef030
@@ -105,6 +105,12 @@ def test_every_rate_is_read_by_itself():
     assert np.abs(both.get_data([slow]) - alone.resample(512, verbose="error").get_data()).max() < 1e-12
 
 
+def test_the_whole_recording_without_what_is_at_other_rates():
+    raw, notes = whole(eeg_data() / "awkward/psg_mixed_rates.edf")
+    assert raw.ch_names == ["EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal"] and raw.info["sfreq"] == 100 and notes[0].startswith("Resp oro-nasal, EMG submental")
+    assert whole(eeg_data() / "eegbci/S001R03.edf")[1] == []
+
+
 def test_flat_gaps_and_bad_segments_are_dropped_and_counted():
     raw = made(seconds=8.0)
     raw._data[1, 130:250] = raw._data[1, 130]  # most of a second, not all of it
@@ -137,6 +143,15 @@ def test_channels_are_matched_by_label_and_majority(tmp_path):
     assert np.abs(read(header(tmp_path / "1_raw.fif"), m["eeg"]["channels"]).get_data() - want).max() < 1e-11
 
 
+def test_the_channels_that_keep_most_of_the_data():
+    def settled(*have): return settle([Header(Path(), dict.fromkeys(names, ""), dict.fromkeys(names, 160.0), "standard_1005", 9.0) for names in have], EEGConfig()).channels
+    few, many = ("C3", "C4"), ("Fp1", "C3", "C4", "O1", "O2")
+    assert settled(few, many) == few  # both, with what they share
+    assert settled(many, many, few) == many  # 2 x 5 against 3 x 2
+    assert settled(many, few, few) == few  # one of three is not more than half
+    assert settled(many, many, ("C4", "X")) == many and settled(few) == few
+
+
 def test_caps_with_the_same_names_are_not_mixed(tmp_path):
     "C3 of a BioSemi cap is another place than C3 of the 10-20 system."
     cap = [f"{row}{i}" for row in "ABCD" for i in range(1, 33)]
@@ -149,7 +164,8 @@ def test_caps_with_the_same_names_are_not_mixed(tmp_path):
 
 def test_nothing_in_common_nothing_there(tmp_path):
     for i, names in enumerate((("Fp1", "C3"), ("O1", "O2"))): made(names).save(tmp_path / f"{i}_raw.fif", verbose="error")
-    with pytest.raises(ValueError, match="channels in common, no label is in more than half of the 2"): gather(tmp_path, tmp_path / "store")
+    with pytest.raises(ValueError, match="channels in common, there are none that more than half of the 2"): gather(tmp_path, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"): gather(tmp_path / "nowhere", tmp_path / "store")
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="found none"): gather(tmp_path / "none", tmp_path / "store")

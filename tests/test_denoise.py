@@ -15,7 +15,7 @@ from mfr.data.eeg import EEGConfig
 from mfr.data.eeg import band_pass
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
-from mfr.denoise import blended, correlation, denoise, eeg_of, snr
+from mfr.denoise import blended, correlation, denoise, denoise_file, eeg_of, snr
 
 
 # %% ../nbs/56_denoise.ipynb #01318f34
@@ -89,6 +89,28 @@ def test_gaps_stay_gaps_and_do_not_spread():
     raw._data[2, 300:320] = np.nan
     out = denoise(raw, perfect()).get_data()
     assert np.isnan(out[2, 300:320]).all() and np.isnan(out).sum() == 20
+
+
+@pytest.mark.parametrize("kind", [".fif", ".edf", ".vhdr"])
+def test_from_file_to_file(kind, tmp_path):
+    raw, stack = recording(["EEG O2-REF", "EEG CZ-REF", "EEG FP1-REF", "EEG C3-REF"], seconds=8), perfect()
+    raw.save(tmp_path / "in_raw.fif", verbose="error")
+    notes = denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack)
+    back = mne.io.read_raw(tmp_path / f"out{kind}", preload=True, verbose="error")
+    want = denoise(raw, stack)
+    assert back.ch_names == want.ch_names and back.n_times == want.n_times and back.annotations.description[-1].endswith("eyes closed")
+    assert np.abs(back.get_data() - want.get_data()).max() < 5e-9 and notes == ["EEG CZ-REF not denoised, the stack does not know them"]
+    with pytest.raises(FileExistsError, match="pass --overwrite"): denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack)
+    denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack, overwrite=True)
+
+
+def test_files_that_cannot_be_denoised(tmp_path):
+    recording().save(tmp_path / "in_raw.fif", verbose="error")
+    (tmp_path / "broken.edf").write_bytes(b"nothing")
+    for source, target, said in (("in_raw.fif", "out.txt", "out: expected a name that ends in one of .fif"), ("no.edf", "out.edf", "in: expected a recording"),
+                                 ("in_raw.fif", "in_raw.fif", "out: expected another file"), ("broken.edf", "out.edf", "broken.edf: cannot be read")):
+        with pytest.raises((ValueError, OSError), match=said): denoise_file(tmp_path / source, tmp_path / target, perfect())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.edf", "in_raw.fif"]
 
 
 def test_what_cannot_be_denoised_is_named():

@@ -9,7 +9,7 @@ import json
 import os
 import random
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -371,12 +371,13 @@ class Store:
     def __init__(
         self,
         folder: str | Path,  # from `store`
-        only: Iterable[int] | None = None,  # numbers of the shards to read; None for all
+        only: Iterable[int] | Mapping[int, int] | None = None,  # numbers of the shards to read, or for each how many of its rows; None for all
     ):
         self.folder = Path(folder)
         try: self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError: raise FileNotFoundError(f"folder: expected a store of activations, {self.folder} has no manifest.json") from None
         self.shards = self.manifest["shards"] if only is None else [self.manifest["shards"][i] for i in only]
+        if isinstance(only, Mapping): self.shards = [s | {"rows": only[i]} for i, s in zip(only, self.shards)]
         if not self.shards: raise ValueError(f"folder: expected a store with at least one whole shard, {self.folder} has none")
         self.d, self._open, self._sound = self.manifest["d"], {}, set()
 

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['MONTAGES', 'REFERENCES', 'RENAMED', 'FORMATS', 'positions', 'label', 'montage_of', 'EEGConfig', 'Header', 'header',
-           'electrodes', 'read', 'band_pass', 'Windows', 'windows', 'vectors', 'signals', 'recordings', 'settle',
-           'gather']
+           'electrodes', 'read', 'whole', 'band_pass', 'Windows', 'windows', 'vectors', 'signals', 'recordings',
+           'settle', 'Survey', 'survey', 'gather']
 
 # %% ../../nbs/12_eeg.ipynb #a9b18701
 MONTAGES = ("standard_1005", "biosemi128", "biosemi160", "biosemi256", "GSN-HydroCel-65_1.0", "GSN-HydroCel-129", "GSN-HydroCel-257")
@@ -86,7 +86,7 @@ def montage_of(
 class EEGConfig:
     "From recordings to vectors (paper, section 4.2)."
 
-    channels: tuple[str, ...] = ()  # labels, in the order of the vectors; none: those that more than half of the recordings have
+    channels: tuple[str, ...] = ()  # labels, in the order of the vectors; none: those that keep most of the data, see `settle`
     rate: float = 0.0  # common sampling rate in Hz; 0: the one that most recordings have
     low: float = 0.5  # lower edge of the band-pass, Hz
     high: float = 45.0  # upper edge of the band-pass, Hz
@@ -217,7 +217,22 @@ def read(
         raw.set_montage(positions(head.montage), on_missing="ignore", verbose="error")
     return raw.reorder_channels(channels)
 
-# %% ../../nbs/12_eeg.ipynb #86016345
+# %% ../../nbs/12_eeg.ipynb #69d99316
+def whole(
+    path: str | Path,  # a recording
+) -> tuple[BaseRaw, list[str]]:  # loaded; what was left out
+    "Read a recording as it is; ValueError says what is wrong with it."
+    head = header(path)
+    with _reading(head.path):
+        raw = _open(head.path)
+        rates = _rates(head.path, raw)
+        kept = [n for n in raw.ch_names if rates[n] == head.rate]
+        left = [n for n in raw.ch_names if rates[n] != head.rate]
+        if left: raw = _open(head.path, include=kept)
+        raw.load_data(verbose="error")
+    return raw, [f"{_some(left)} left out, not at the EEG's {head.rate:g} Hz"] if left else []
+
+# %% ../../nbs/12_eeg.ipynb #05e15ce9
 def band_pass(
     raw: BaseRaw,  # loaded; left as it is
     config: EEGConfig,  # rate, band and order
@@ -233,7 +248,7 @@ def _bridged(x: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
     finite, t = np.isfinite(x), np.arange(len(x))
     return np.interp(t, t[finite], x[finite]) if finite.any() else np.zeros_like(x)
 
-# %% ../../nbs/12_eeg.ipynb #59abff8d
+# %% ../../nbs/12_eeg.ipynb #5f14d2a0
 @dataclass
 class Windows:
     "Windows of one recording that can be used."
@@ -273,7 +288,7 @@ def windows(
     dropped = {"flat": int(flat.sum()), "not finite": int(gap.sum()), "marked bad": total - len(onset)}
     return Windows(epochs.get_data(copy=False, verbose="error")[keep], onset[keep], total, dropped)
 
-# %% ../../nbs/12_eeg.ipynb #05262a3d
+# %% ../../nbs/12_eeg.ipynb #3241e5d6
 def vectors(
     x: Float[np.ndarray, "w c s"],  # windows in volts
     mean: Float[np.ndarray, "c"],  # of each channel, in volts
@@ -291,7 +306,7 @@ def signals(
     "Vectors as windows: the inverse of `vectors`."
     return np.asarray(v, np.float64).reshape(len(v), len(mean), -1) * scale[:, None] + mean[:, None]
 
-# %% ../../nbs/12_eeg.ipynb #0352f460
+# %% ../../nbs/12_eeg.ipynb #5848b84b
 FORMATS = (".edf", ".bdf", ".fif", ".fif.gz", ".vhdr", ".set", ".cnt")
 
 
@@ -310,7 +325,7 @@ def recordings(
     if not found: raise ValueError(f"source: expected recordings ({', '.join(FORMATS)}) in {source}, found none")
     return sorted(found + closed)
 
-# %% ../../nbs/12_eeg.ipynb #2680ae51
+# %% ../../nbs/12_eeg.ipynb #aebfbfde
 def settle(
     heads: list[Header],  # of all readable recordings
     config: EEGConfig,  # what is not said in it
@@ -318,14 +333,50 @@ def settle(
     "Channels, montage and rate of a corpus."
     montage = config.montage or Counter(h.montage for h in heads).most_common(1)[0][0]
     alike = [h for h in heads if h.montage == montage]
-    common = config.channels or tuple(lab for lab, n in Counter(lab for h in alike for lab in h.names).items() if 2 * n > len(heads))
-    if not common: raise ValueError(f"source: expected recordings with channels in common, no label is in more than half of the {len(heads)} readable ones")
+    common = config.channels or _common([h.names.keys() for h in alike])
+    if not common: raise ValueError(f"source: expected recordings with channels in common, there are none that more than half of the {len(alike)} readable ones have; say which with --eeg.channels")
     fit = [h for h in alike if set(common) <= h.names.keys()] or heads
     return replace(config, channels=common, montage=montage, rate=config.rate or Counter(h.rate for h in fit).most_common(1)[0][0])
 
-# %% ../../nbs/12_eeg.ipynb #3a278c90
-def gather(
+
+def _common(have: list[Collection[str]]) -> tuple[str, ...]:
+    "Of the sets of labels that more than half have in full, the one with most labels times recordings; only sets of the commonest labels are looked at."
+    count, best, most = Counter(lab for labels in have for lab in labels), (), 0
+    for least in set(count.values()):
+        labels = tuple(lab for lab, n in count.items() if n >= least)
+        full = sum(all(lab in h for lab in labels) for h in have)
+        if 2 * full > len(have) and full * len(labels) > most: best, most = labels, full * len(labels)
+    return best
+
+# %% ../../nbs/12_eeg.ipynb #49f3389f
+@dataclass
+class Survey:
+    "What is known of a corpus before its signals are read."
+
+    paths: list[Path]  # all recordings
+    heads: dict[Path, Header]  # of those that can be read
+    reasons: dict[Path, str]  # why the others cannot
+    config: EEGConfig  # settled
+
+
+def survey(
     source: str | Path | Iterable[str | Path],  # as for `recordings`
+    config: EEGConfig = EEGConfig(),  # what is not said is settled by `settle`
+    progress: bool = True,  # show a bar on a terminal
+) -> Survey:
+    "Read the headers of a corpus; ValueError if none can be read, or if they have no channels in common."
+    from tqdm import tqdm
+
+    paths, heads, reasons = recordings(source), {}, {}
+    for path in tqdm(paths, desc="headers", disable=None if progress else True):
+        try: heads[path] = header(path, config)
+        except ValueError as e: reasons[path] = str(e)
+    if not heads: raise ValueError(f"source: none of the {len(paths)} recordings can be read, the first is {paths[0]}: {reasons[paths[0]]}")
+    return Survey(paths, heads, reasons, settle(list(heads.values()), config))
+
+# %% ../../nbs/12_eeg.ipynb #a9b5d27c
+def gather(
+    source: str | Path | Iterable[str | Path] | Survey,  # as for `recordings`, or surveyed already
     folder: str | Path,  # of the store, made if need be
     config: EEGConfig = EEGConfig(),  # what is not said is settled by `settle`
     progress: bool = True,  # show a bar on a terminal
@@ -333,16 +384,12 @@ def gather(
     "Read a corpus into a folder, or go on with it."
     from tqdm import tqdm
 
-    folder, paths, heads = Path(folder), recordings(source), {}
-    fates = [{"file": str(p), "bytes": p.stat().st_size if p.exists() else 0, "fate": "skipped"} for p in paths]
-    for path, fate in zip(paths, fates):
-        try: heads[path] = header(path, config)
-        except ValueError as e: fate["reason"] = str(e)
-    if not heads: raise ValueError(f"source: none of the {len(paths)} recordings can be read, the first is {paths[0]}: {fates[0]['reason']}")
-    manifest = _manifest(folder, settle(list(heads.values()), config), fates)
-    for path, fate in zip(tqdm(paths, desc="recordings", disable=None if progress else True), manifest["recordings"]):
-        if path in heads: _take(folder, manifest, heads[path], fate)
-    if not manifest["shards"]: raise ValueError(f"source: none of the {len(paths)} recordings can be used, the first is {paths[0]}: {manifest['recordings'][0]['reason']}")
+    folder, found = Path(folder), source if isinstance(source, Survey) else survey(source, config, progress)
+    fates = [{"file": str(p), "bytes": p.stat().st_size if p.exists() else 0, "fate": "skipped"} | ({"reason": r} if (r := found.reasons.get(p)) else {}) for p in found.paths]
+    manifest = _manifest(folder, found.config, fates)
+    for path, fate in zip(tqdm(found.paths, desc="recordings", disable=None if progress else True), manifest["recordings"]):
+        if path in found.heads: _take(folder, manifest, found.heads[path], fate)
+    if not manifest["shards"]: raise ValueError(f"source: none of the {len(found.paths)} recordings can be used, the first is {found.paths[0]}: {manifest['recordings'][0]['reason']}")
     manifest["complete"] = True
     save_manifest(folder, manifest)
     return Store(folder)

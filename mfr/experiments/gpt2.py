@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
 import tyro
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..data.activations import Side, Store, StoreConfig, capture, documents, in_batches, pack, store
 from ..data.tiny import load_tiny, python_text
-from .arms import Arm, RunOptions, arms_of, figure_by_k, flat_metrics, history_frame, summarise, table_by_k, train_arm
+from .arms import Arm, RunOptions, arms_of, figure_by_k, flat_metrics, record, summarise, table_by_k, train_arm
 from .vectors import figure_training
 from ..features import activity, describe, page
 from ..metrics import LossRecovered, agreement, evaluate, loss_recovered, weight_distances
@@ -178,11 +175,7 @@ def write_report(study: LanguageStudy, data: Data, findings: list[Finding], fold
     table, a = pd.concat([f.table for f in findings], ignore_index=True), findings[0].ablations
     both, figures = both_tables(table), folder.path / "figures"
     frame = {"CE/clean": a.clean, "CE/zero": a.zero, "CE/mean": a.mean, "tokens/train": study.tokens, "tokens/predicted": a.tokens}
-    frame |= {f"{f.arm.name}/seconds/seed{f.arm.seed}": round(f.arm.history.seconds, 1) for f in findings}
-    folder.write("metrics.json", json.dumps(flat_metrics(table, DIGITS) | frame, indent=1) + "\n")
-    rows, restarts = history_frame(f.arm for f in findings)
-    folder.write("history.csv", rows.to_csv(index=False))
-    folder.write("restarts.csv", restarts.to_csv(index=False))
+    record(folder, flat_metrics(table, DIGITS) | frame, (f.arm for f in findings))
     report = Report(f"SAEs on {study.path} of {study.model}", f"{study.tokens:,} tokens of {study.text} in sequences of {study.length}; {study.n} members of {study.d_hidden} latents on "
                     f"{data.store.d} dimensions, {study.train.steps:,} batches of {study.batch_size}, {study.seeds} seeds.")
     report.table("Reconstruction loss and cross-entropy", both.round(5), f"On {sum(t.numel() for t in data.test):,} held-out tokens. Cross-entropy in nats with the reconstruction in place; "

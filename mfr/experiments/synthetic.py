@@ -18,7 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from ..data.synthetic import Superposition, SuperpositionConfig
-from .arms import Arm, RunOptions, arms_of, difference, flat_metrics, history_frame, summarise, train_arm
+from .arms import Arm, RunOptions, arms_of, difference, flat_metrics, record, summarise, train_arm
 from ..metrics import agreement, agreement_with_truth, evaluate, recovery, truth
 from ..plots import plot_activity, plot_agreement, plot_inactivity, plot_similarities, plot_training
 from ..report import Report, RunFolder
@@ -170,11 +170,7 @@ def write_report(
     summary = summarise(table, DIGITS)
     numbers = flat_metrics(table, DIGITS)
     numbers |= {f"{f.arm.name}/correlation/seed{f.arm.seed}": f.correlation for f in findings}
-    numbers |= {f"{f.arm.name}/seconds/seed{f.arm.seed}": round(f.arm.history.seconds, 1) for f in findings}
-    folder.write("metrics.json", json.dumps(numbers, indent=1) + "\n")
-    rows, restarts = history_frame(f.arm for f in findings)
-    folder.write("history.csv", rows.to_csv(index=False))
-    folder.write("restarts.csv", restarts.to_csv(index=False))
+    restarts = record(folder, numbers, (f.arm for f in findings))
     c, figures = study, folder.path / "figures"
     report = Report("Synthetic study", f"{c.n} members of {c.d_hidden} latents, {c.train.steps * c.batch_size:,} examples in {c.data.d_in} dimensions made of "
                     f"{c.data.n_features} known features, {c.data.n_active} active at a time. Baseline and MFR start from the same weights and see the same examples.")

@@ -18,7 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from ..data.vectors import Vectors
-from .arms import Arm, RunOptions, arms_of, flat_metrics, history_frame, summarise, train_arm
+from .arms import Arm, RunOptions, arms_of, flat_metrics, record, summarise, train_arm
 from ..metrics import Evaluation, agreement, evaluate, pca_fvu
 from ..plots import plot_fvu, plot_inactivity, plot_training
 from ..report import Report, RunFolder
@@ -164,11 +164,7 @@ def write_report(
     summary = summarise(table, digits)
     numbers = flat_metrics(table, digits) | {f"PCA/FVU/k{k}": v for k, v in pca.items()}
     numbers |= {f"{f.arm.name}/FVU of the last batch/seed{f.arm.seed}/member{i}": v for f in findings for i, v in enumerate(f.arm.history.rows[-1]["fvu"])}
-    numbers |= {f"{f.arm.name}/seconds/seed{f.arm.seed}": round(f.arm.history.seconds, 1) for f in findings}
-    folder.write("metrics.json", json.dumps(numbers, indent=1) + "\n")
-    rows, restarts = history_frame(f.arm for f in findings)
-    folder.write("history.csv", rows.to_csv(index=False))
-    folder.write("restarts.csv", restarts.to_csv(index=False))
+    record(folder, numbers, (f.arm for f in findings))
     held_out = findings[0].evaluation.rows
     report = Report("Stacks on your vectors", f"{study.activations.name}: {data.n_train:,} rows of {data.d_in} dimensions to train on, the last {held_out:,} held out; {study.n} members of "
                     f"{study.d_hidden} latents, {study.train.steps:,} batches of {study.batch_size}.")
