@@ -6,6 +6,7 @@ import json
 import numpy as np
 import os
 import pytest
+import torch
 from dataclasses import replace
 from mfr.data.simulated_eeg import SimulationConfig
 from mfr.experiments.arms import RunOptions
@@ -47,7 +48,7 @@ def test_physionet_through_its_cache(tmp_path, monkeypatch):
 
 def test_splits_do_not_overlap(tmp_path):
     study = quick(denoising=False, simulation=SimulationConfig(recordings=5, seconds=10, rate=128))
-    data, _ = prepare(study, RunOptions(tmp_path / "run"))
+    data = prepare(study, 0, tmp_path)
     parts = [next(data.train.batches(len(data.train)))], data.windows(), data.recordings()
     train, windows, whole = (set(map(bytes, np.concatenate([x.numpy() for x in part]))) for part in parts)
     assert (len(train), len(windows), len(whole)) == (36, 4, 10) and not (train & windows or train & whole or windows & whole)
@@ -55,7 +56,7 @@ def test_splits_do_not_overlap(tmp_path):
 
 def test_clean_targets_are_clean(tmp_path):
     study = quick()
-    data, _ = prepare(study, RunOptions(tmp_path / "run"))
+    data = prepare(study, 0, tmp_path)
     x, y = next(data.known.batches(16, target="clean"))
     pairs = {bytes(a): b for i in data.cut for a, b in zip(data.knowing(i).vectors(data.knowing(i).band), data.knowing(i).vectors(data.knowing(i).clean))}
     assert all(np.array_equal(pairs[bytes(a)], b) for a, b in zip(x.numpy(), y.numpy()))
@@ -66,6 +67,14 @@ def test_clean_targets_are_clean(tmp_path):
 def test_bad_input(kw, said, tmp_path):
     with pytest.raises((ValueError, OSError), match=said): run(quick(**kw), RunOptions(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_repetitions_have_their_own_recordings_starts_and_intervals(tmp_path):
+    table = run(quick(seeds=2), RunOptions(tmp_path / "run"))
+    m = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert {"difference/loss/low", "denoising/noisy/difference/gain/high", "denoising/clean/as used/difference/gain/low"} <= m.keys() and "[" in table["relative"][0]
+    first, second = (prepare(quick(), seed, tmp_path).corpus.read(0) for seed in (0, 1))
+    assert not torch.equal(first, second) and (tmp_path / "run/stacks/MFR-clean-1/model.safetensors").exists()
 
 
 def test_without_denoising(tmp_path):

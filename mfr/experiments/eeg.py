@@ -9,6 +9,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from ..data.activations import Store, add_shard, save_manifest
 from ..data.artefacts import Known, contaminate
-from ..data.eeg import EEGConfig, band_pass, gather, header, read, recordings, survey
+from ..data.eeg import EEGConfig, Survey, band_pass, gather, header, read, recordings, survey
 from ..data.simulated_eeg import SimulationConfig, write
 from .arms import Arm, RunOptions, arms_of, difference, figure_by_k, flat_metrics, record, summarise, table_by_k, train_arm
 from .denoising import Trial, figure_gain, figure_spectra, figure_topographies, figure_traces, score_rivals, score_stack, summary, through, trial
@@ -33,7 +35,7 @@ from ..train import TrainConfig
 
 # %% auto #0
 __all__ = ['MFR', 'PRESETS', 'TARGETS', 'Targets', 'DIGITS', 'EEGStudy', 'recordings_of', 'Data', 'prepare', 'train_arms',
-           'examine', 'beside_pca', 'Denoising', 'judge', 'run', 'write_report', 'fates']
+           'examine', 'beside_pca', 'Denoising', 'judge', 'run', 'Repetition', 'repeat', 'write_report', 'fates']
 
 # %% ../../nbs/66_eeg.ipynb #ed037c17
 MFR = TrainConfig(steps=400, alpha="match", renew=400, nearest=16, pull_every=8)
@@ -89,12 +91,13 @@ def _eegbci(subjects: tuple[int, ...]) -> list[Path]:
         raise ValueError(f"source: recordings of subjects {subjects} are neither in MNE's cache nor could they be fetched from PhysioNet ({type(e).__name__}); "
                          "with a copy at hand, pass its folder as --source") from e
 
-# %% ../../nbs/66_eeg.ipynb #01f62c69
+# %% ../../nbs/66_eeg.ipynb #61e42678
 @dataclass
 class Data:
-    "What a study trains on and is judged by."
+    "What one repetition trains on and is judged by."
 
     study: EEGStudy
+    seed: int  # of the repetition
     corpus: Store  # a shard for every recording that is used
     config: EEGConfig  # settled
     truths: dict[Path, Path]  # recording -> its clean version, where there is one
@@ -127,7 +130,7 @@ class Data:
     def knowing(self, i: int) -> Trial:
         "Recording i with a truth; ValueError if it has none."
         raw, clean = self._read(self.files[i]), self.truths.get(self.files[i])
-        if clean is None: return trial(contaminate(raw, self.config, self.study.decibel, (self.study.seed, i)), self.config)
+        if clean is None: return trial(contaminate(raw, self.config, self.study.decibel, (self.seed, i)), self.config)
         onset = np.arange(0, raw.times[-1], self.config.window)
         return trial(Known(raw, self._read(clean), onset, ["simulated"] * len(onset)), self.config)
 
@@ -136,18 +139,18 @@ class Data:
 
 def prepare(
     study: EEGStudy,
-    options: RunOptions,
-) -> tuple[Data, RunFolder]:  # the stores are in the run's folder, under `activations`
-    "From recordings to stores. A source that cannot be used is refused before anything is written."
-    simulated = study.source == "simulated"
-    found = None if simulated else survey(recordings_of(study), study.eeg)
-    folder = RunFolder(options.out, study, options.overwrite, options.resume)
-    here = folder.path / "activations"
-    clean = dict(write(study.simulation, here / "recordings")) if simulated else {}
-    corpus = gather(list(clean) if simulated else found, here / "corpus", study.eeg)
-    data = Data(study, corpus, EEGConfig(**corpus.manifest["eeg"]), clean)
-    if study.denoising: data.known = _pairs(data, here / "known")
-    return data, folder
+    seed: int,  # of the repetition
+    folder: Path,  # takes the stores
+    found: Survey | None = None,  # of the source, unless it is simulated
+) -> Data:
+    "From recordings to stores. Every repetition simulates its own recordings; real ones are read once, and get other artefacts every time."
+    if found is None:
+        clean = dict(write(replace(study.simulation, seed=study.simulation.seed + seed), folder / f"recordings-{seed}"))
+        corpus = gather(list(clean), folder / f"corpus-{seed}", study.eeg)
+    else: clean, corpus = {}, gather(found, folder / "corpus", study.eeg)
+    data = Data(study, seed, corpus, EEGConfig(**corpus.manifest["eeg"]), clean)
+    if study.denoising: data.known = _pairs(data, folder / f"known-{seed}")
+    return data
 
 
 def _pairs(data: Data, folder: Path) -> Store:
@@ -177,17 +180,15 @@ def train_arms(
     options: RunOptions,  # device
     folder: RunFolder,  # takes the stacks; those trained on clean targets are called ...-clean
 ) -> list[Arm]:
-    "Train baseline and MFR for every seed."
-    study, arms = data.study, []
+    "Train baseline and MFR."
+    study, seed, arms = data.study, data.seed, []
     store, column = (data.train, "") if target == "noisy" else (data.known, "clean")
     batch = min(study.batch_size, len(store))
-    for seed in range(study.seed, study.seed + study.seeds):
-        for name, config in arms_of(study.train).items():
-            stack = SAEStack(SAEConfig(data.corpus.d, study.d_hidden, study.k, study.n), seed).to(options.device)
-            stack.about = {"eeg": asdict(data.config), "target": target}
-            stream = lambda start, seed=seed: store.batches(batch, seed, start, buffer=data.buffer, block=32, target=column)
-            arm = train_arm(name + ("-clean" if column else ""), seed, stack, stream, config, folder)
-            arms.append(replace(arm, name=name))
+    def stream(start): return store.batches(batch, seed, start, buffer=data.buffer, block=32, target=column)
+    for name, config in arms_of(study.train).items():
+        stack = SAEStack(SAEConfig(data.corpus.d, study.d_hidden, study.k, study.n), seed).to(options.device)
+        stack.about = {"eeg": asdict(data.config), "target": target}
+        arms.append(replace(train_arm(name + ("-clean" if column else ""), seed, stack, stream, config, folder), name=name))
     return arms
 
 # %% ../../nbs/66_eeg.ipynb #ecf711f7
@@ -208,7 +209,7 @@ def examine(
 
 def beside_pca(data: Data, rows: int = 4096) -> dict[int, float]:
     "FVU on held-out recordings of PCA with k components, fitted on training windows."
-    train = next(data.train.batches(min(rows, len(data.train)), data.study.seed, buffer=data.buffer, block=32))
+    train = next(data.train.batches(min(rows, len(data.train)), data.seed, buffer=data.buffer, block=32))
     ks = sorted({k for k in SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks if k <= min(train.shape)})
     return dict(zip(ks, pca_fvu(train, torch.cat(list(data.recordings())), ks))) if ks else {}
 
@@ -217,12 +218,15 @@ def beside_pca(data: Data, rows: int = 4096) -> dict[int, float]:
 class Denoising:
     "What is known about denoising."
 
-    trials: list[Trial]
+    trials: list[Trial]  # of one repetition
     scores: pd.DataFrame  # one row a window and method
     arms: dict[Targets, list[Arm]]
 
-    @property
-    def table(self) -> pd.DataFrame:
+    def __add__(self, other: Denoising) -> Denoising:
+        "Two repetitions; the trials of the second."
+        return Denoising(other.trials, pd.concat([self.scores, other.scores], ignore_index=True), {t: self.arms[t] + other.arms[t] for t in TARGETS})
+
+    def members(self) -> pd.DataFrame:
         "One row a member, as tables of arms want it: target, arm, seed, member, k, gain, correlation."
         part = self.scores.dropna(subset=["member"])
         return part.groupby(["target", "arm", "seed", "member", "k"], sort=False)[["gain", "correlation"]].mean().reset_index().astype({"seed": int, "member": int, "k": int})
@@ -253,25 +257,48 @@ def run(
     study: EEGStudy,  # what to run
     options: RunOptions,  # where, and on what
 ) -> pd.DataFrame:  # loss and gain of both arms for every k
-    "From recordings to tables, figures and the report."
-    data, folder = prepare(study, options)
-    arms = {target: train_arms(data, target, options, folder) for target in TARGETS[: 1 + study.denoising]}
-    findings = [examine(data, arm) for arm in arms["noisy"]]
-    table = write_report(data, findings, judge(data, arms) if study.denoising else None, folder)
+    "From recordings to tables, figures and the report. A source that cannot be used is refused before anything is written."
+    found = None if study.source == "simulated" else survey(recordings_of(study), study.eeg)
+    folder = RunFolder(options.out, study, options.overwrite, options.resume)
+    repetitions = [repeat(study, seed, found, options, folder) for seed in range(study.seed, study.seed + study.seeds)]
+    table = write_report(repetitions, folder)
     shutil.rmtree(folder.path / "activations")
     folder.finished()
     return table
 
-# %% ../../nbs/66_eeg.ipynb #43aa3e91
+# %% ../../nbs/66_eeg.ipynb #c15f5cad
+@dataclass
+class Repetition:
+    "What one repetition found."
+
+    data: Data
+    findings: list[Finding]  # of the stacks with noisy targets
+    pca: dict[int, float]  # k -> FVU on held-out recordings
+    denoising: Denoising | None
+
+
+def repeat(
+    study: EEGStudy,
+    seed: int,  # of the repetition
+    found: Survey | None,  # of the source, unless it is simulated
+    options: RunOptions,
+    folder: RunFolder,
+) -> Repetition:
+    "One repetition: recordings, training, evaluation."
+    data = prepare(study, seed, folder.path / "activations", found)
+    arms = {target: train_arms(data, target, options, folder) for target in TARGETS[: 1 + study.denoising]}
+    return Repetition(data, [examine(data, arm) for arm in arms["noisy"]], beside_pca(data), judge(data, arms) if study.denoising else None)
+
+# %% ../../nbs/66_eeg.ipynb #1a6564a9
 def write_report(
-    data: Data,
-    findings: list[Finding],  # of the stacks with noisy targets
-    denoising: Denoising | None,
+    repetitions: list[Repetition],
     folder: RunFolder,  # to write to
 ) -> pd.DataFrame:  # loss and gain of both arms for every k
     "Numbers, histories, figures and the page."
+    data, findings = repetitions[-1].data, [f for r in repetitions for f in r.findings]
     study, table = data.study, pd.concat([f.table for f in findings], ignore_index=True)
-    pca, lost = beside_pca(data), fates(data)
+    pca, lost = {k: float(np.mean([r.pca[k] for r in repetitions])) for k in repetitions[0].pca}, fates(data)
+    denoising = reduce(add, [r.denoising for r in repetitions]) if study.denoising else None
     numbers = flat_metrics(table, DIGITS) | {f"PCA/FVU, recordings/k{k}": v for k, v in pca.items()} | {f"windows/{name}": v for name, v in lost.items() if isinstance(v, int)}
     three, arms = table_by_k(table, "loss"), [f.arm for f in findings]
     report, figures = Report("EEG study", _lead(data)), folder.path / "figures"
@@ -304,7 +331,7 @@ def fates(data: Data) -> dict[str, int | float]:
     return {"recordings used": len(kept), "recordings skipped": len(data.corpus.manifest["recordings"]) - len(kept), "to train on": len(data.train),
             "held out": len(data.corpus) - len(data.train), **dropped}
 
-# %% ../../nbs/66_eeg.ipynb #9b97cd0e
+# %% ../../nbs/66_eeg.ipynb #7bc06108
 def _lead(data: Data) -> str:
     c, study = data.config, data.study
     return (f"{len(data.files)} recordings of source {Path(study.source).name}: {len(c.channels)} channels at {c.rate:g} Hz, {c.low:g} to {c.high:g} Hz, "
@@ -325,9 +352,9 @@ def _json(data: Data) -> str:
 
 def _numbers(d: Denoising) -> dict[str, float]:
     "Figures about denoising under flat keys."
-    rivals = d.scores[d.scores.seed.isna()] if "seed" in d.scores else d.scores
+    rivals = d.scores[d.scores.seed.isna()]
     out = {f"denoising/{r.method}{f' k{r.k}' if r.k else ''}/{q}": float(r[q]) for _, r in summary(rivals).iterrows() for q in ("SNR", "gain", "correlation")}
-    for target, part in d.table.groupby("target", sort=False): out |= {f"denoising/{target}/{name}": v for name, v in flat_metrics(part, ["gain", "correlation"]).items()}
+    for target, part in d.members().groupby("target", sort=False): out |= {f"denoising/{target}/{name}": v for name, v in flat_metrics(part, ["gain", "correlation"]).items()}
     for target, part in d.used().groupby("target", sort=False): out |= {f"denoising/{target}/as used/{name}": v for name, v in flat_metrics(part.assign(member=0), ["gain"]).items()}
     return out
 
@@ -342,7 +369,7 @@ def _report_denoising(data: Data, d: Denoising, report: Report, figures: Path) -
                  f"On {sum(len(t.rows) for t in d.trials)} windows of {len(d.trials)} held-out recordings, means over windows{' and seeds' if data.study.seeds > 1 else ''}. "
                  "SNR and gain over the band-pass alone in dB. "
                  f"'As used': the mean of all members, windows half overlapping. MFR - baseline as used: {', '.join(said)}.")
-    parts = [table_by_k(part, "gain", relative=False).set_index("k").add_prefix(f"gain, {target}: ") for target, part in d.table.groupby("target", sort=False)]
+    parts = [table_by_k(part, "gain", relative=False).set_index("k").add_prefix(f"gain, {target}: ") for target, part in d.members().groupby("target", sort=False)]
     gains = pd.concat(parts, axis=1).reset_index()
     report.table("Gain over k", gains.round(3), "Gain of single members over the band-pass alone, dB.")
     report.figure("Where denoising helps", figure_gain(d.scores),
