@@ -51,6 +51,10 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["synthetic", "--resume"], "has no config.json"),
     (["train"], "--activations"),
     (["train", "--activations", "missing.npy"], "missing.npy is not a file"),
+    (["eeg", "--source", "nowhere"], "nowhere does not exist"),
+    (["eeg", "--source", "tuh"], "path: expected with --source tuh"),
+    (["eeg", "--eeg.rate", "80"], "rate: expected more than 90 Hz"),
+    (["eeg", "--simulation.seconds", "1"], "seconds: expected at least 5, got 1"),
     (["fly"], "expected one of the commands"),
 ])
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
@@ -58,6 +62,28 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
     assert r.returncode == 2 and r.stdout == ""
     assert words in r.stderr and r.stderr.startswith("mfr: ") and r.stderr.count("\n") == 1 and "Traceback" not in r.stderr
     assert not (tmp_path / "run").exists(), "nothing is written for input that cannot be used"
+
+
+def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
+    "A study, and its stack on a recording of another rate and with other labels; what is wrong is one sentence."
+    mne = pytest.importorskip("mne")
+    from mfr.data.simulated_eeg import SimulationConfig, simulate
+
+    r = mfr("eeg", "--steps", 4, "--simulation.recordings", 3, "--simulation.seconds", 8, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--batch-size", 8, "--out", tmp_path / "run")
+    assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "figures", "history.csv", "metrics.json", "recordings.json", "report.html", "restarts.csv", "stacks"]
+    assert {f"{name}.png" for name in ("by_k", "distances", "gain", "traces", "spectra", "latents", "training")} <= {p.name for p in (tmp_path / "run" / "figures").iterdir()}
+    s = simulate(SimulationConfig(seconds=8, rate=200.0))
+    mne.export.export_raw(tmp_path / "in.edf", s.raw(s.noisy), verbose="error")
+    denoise = ["eeg", "denoise", tmp_path / "in.edf", tmp_path / "out.edf", "--stack", tmp_path / "run" / "stacks" / "MFR-clean-0"]
+    r = mfr(*denoise)
+    assert (r.returncode, r.stdout, r.stderr) == (0, f"denoised: {tmp_path / 'out.edf'}\n", "")
+    was, now = (mne.io.read_raw_edf(tmp_path / name, verbose="error") for name in ("in.edf", "out.edf"))
+    assert was.ch_names == now.ch_names and was.n_times == now.n_times and was.info["sfreq"] == now.info["sfreq"] == 200
+    for args, words in ((denoise, "pass --overwrite"), (denoise[:2], "IN"), ([*denoise[:4], "--stack", tmp_path], "has no config.json"),
+                        ([*denoise, "--overwrite", "--member", 7], "member: expected between 0 and 1")):
+        r = mfr(*args)
+        assert r.returncode == 2 and words in r.stderr and r.stderr.count("\n") == 1, r.stderr
 
 
 def test_a_target_that_exists_is_left_alone(tmp_path):

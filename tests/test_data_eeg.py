@@ -123,6 +123,16 @@ def test_flat_gaps_and_bad_segments_are_dropped_and_counted():
     with pytest.raises(ValueError, match="none of its 8 windows can be used: O2 flat throughout"): windows(raw, EEGConfig(rate=128))
 
 
+def test_time_is_counted_from_the_first_sample():
+    "A recording that was cut out of a longer one begins at 0, at any rate, and its annotations stay where they are."
+    raw = made(rate=256.0, seconds=12.0).set_annotations(mne.Annotations(5.2, 0.5, "bad cough"))
+    part = raw.copy().crop(tmin=3.0)
+    w = windows(part, EEGConfig(rate=128))
+    assert part.first_samp == 768 and w.onset.tolist() == [0, 1, 3, 4, 5, 6, 7, 8] and w.dropped["marked bad"] == 1
+    own = windows(part, EEGConfig())
+    assert own.x.shape[2] == 256 and own.onset.tolist() == w.onset.tolist()
+
+
 def test_a_gap_does_not_spread():
     "Away from a gap the filtered signal is what it is without the gap."
     raw, gap = made(seconds=20.0), made(seconds=20.0)
@@ -150,6 +160,13 @@ def test_the_channels_that_keep_most_of_the_data():
     assert settled(many, many, few) == many  # 2 x 5 against 3 x 2
     assert settled(many, few, few) == few  # one of three is not more than half
     assert settled(many, many, ("C4", "X")) == many and settled(few) == few
+
+
+def test_strange_units_are_noted(tmp_path):
+    raw = made()
+    raw._data *= 1e5
+    raw.save(tmp_path / "volts_raw.fif", verbose="error")
+    assert gather(tmp_path, tmp_path / "store", progress=False).manifest["recordings"][0]["notes"][0].endswith("not that of EEG: are its units right?")
 
 
 def test_caps_with_the_same_names_are_not_mixed(tmp_path):

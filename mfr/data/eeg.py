@@ -271,16 +271,18 @@ class Windows:
 
 def windows(
     raw: BaseRaw,  # from `read`; left as it is
-    config: EEGConfig,  # rate, band, window
+    config: EEGConfig,  # rate (0 for the recording's own), band, window
 ) -> Windows:
     "Filter a recording and cut it; ValueError if nothing usable is left."
+    config = replace(config, rate=config.rate or raw.info["sfreq"])
     if raw.n_times < config.window * raw.info["sfreq"]: raise ValueError(f"shorter than one window of {config.window:g} s")
-    before, rate = raw.get_data(), raw.info["sfreq"]
-    epochs = _mne().make_fixed_length_epochs(band_pass(raw, config), config.window, preload=False, reject_by_annotation=True, verbose="error")
+    before, banded = raw.get_data(), band_pass(raw, config)
+    epochs = _mne().make_fixed_length_epochs(banded, config.window, preload=False, reject_by_annotation=True, verbose="error")
     total, epochs = len(epochs.events), epochs.drop_bad(verbose="error")
-    onset = (epochs.events[:, 0] - raw.first_samp) / config.rate
-    spans = [slice(round(t * rate), round((t + config.window) * rate)) for t in onset]
-    gap, low = np.array([not np.isfinite(before[:, s]).all() for s in spans], bool), np.array([np.ptp(before[:, s], axis=1) <= config.flat for s in spans]).reshape(len(spans), -1)  # (w,), (w, c)
+    onset = (epochs.events[:, 0] - banded.first_samp) / config.rate
+    parts = [before[:, round(t * raw.info["sfreq"]) : round((t + config.window) * raw.info["sfreq"])] for t in onset]
+    gap = np.array([not np.isfinite(x).all() for x in parts], bool)  # (w,)
+    low = np.array([np.ptp(x, axis=1) <= config.flat for x in parts], bool).reshape(len(parts), len(before))  # (w, c)
     flat = low.any(1) & ~gap
     if not (keep := ~gap & ~flat).any():
         dead = [name for name, column in zip(raw.ch_names, low.T) if len(column) and column.all()]
@@ -422,5 +424,6 @@ def _take(folder: Path, manifest: dict, head: Header, fate: dict) -> None:
     mean, scale = w.mean, w.scale
     fate |= {"fate": "kept", "shard": number, "seconds": head.seconds, "rate": head.rate, "windows": len(w.x), "dropped": w.dropped, "notes": head.notes}
     if head.rate != config.rate: fate["notes"] = [*fate["notes"], f"resampled from {head.rate:g} to {config.rate:g} Hz"]
+    if scale.max() > 0.01: fate["notes"] = [*fate["notes"], f"a standard deviation of {scale.max():.3g} V, which is not that of EEG: are its units right?"]
     tensors = {"activations": vectors(w.x, mean, scale), "onset": w.onset, "mean": mean, "scale": scale}
     add_shard(folder, manifest, number, {name: torch.from_numpy(np.ascontiguousarray(t)) for name, t in tensors.items()})
