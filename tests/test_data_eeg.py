@@ -160,6 +160,9 @@ def test_the_channels_that_keep_most_of_the_data():
     assert settled(many, many, few) == many  # 2 x 5 against 3 x 2
     assert settled(many, few, few) == few  # one of three is not more than half
     assert settled(many, many, ("C4", "X")) == many and settled(few) == few
+    head = Header(Path(), {"T7": "T3"}, {"T7": 160.0}, "standard_1005", 9.0)
+    assert settle([head], EEGConfig(channels=("EEG T3-REF",))).channels == ("T7",)
+    with pytest.raises(ValueError, match="channels: expected electrodes of standard_1005, got ECG"): settle([head], EEGConfig(channels=("T7", "ECG")))
 
 
 def test_strange_units_are_noted(tmp_path):

@@ -335,7 +335,8 @@ def settle(
     "Channels, montage and rate of a corpus."
     montage = config.montage or Counter(h.montage for h in heads).most_common(1)[0][0]
     alike = [h for h in heads if h.montage == montage]
-    common = config.channels or _common([h.names.keys() for h in alike])
+    if unknown := [c for c in config.channels if label(c, montage) is None]: raise ValueError(f"channels: expected electrodes of {montage}, got {_some(unknown)}")
+    common = tuple(dict.fromkeys(label(c, montage) for c in config.channels)) or _common([h.names.keys() for h in alike])
     if not common: raise ValueError(f"source: expected recordings with channels in common, there are none that more than half of the {len(alike)} readable ones have; say which with --eeg.channels")
     fit = [h for h in alike if set(common) <= h.names.keys()] or heads
     return replace(config, channels=common, montage=montage, rate=config.rate or Counter(h.rate for h in fit).most_common(1)[0][0])
