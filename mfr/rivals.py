@@ -15,10 +15,11 @@ from .data.artefacts import FRONTAL
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
+    from mne.preprocessing import ICA
     from sklearn.base import RegressorMixin
 
 # %% auto #0
-__all__ = ['wavelet', 'ica', 'wiener']
+__all__ = ['wavelet', 'fit_ica', 'without_artefacts', 'wiener']
 
 # %% ../nbs/57_rivals.ipynb #56676d70
 def wavelet(
@@ -29,26 +30,33 @@ def wavelet(
 
     return np.stack([denoise_wavelet(row, wavelet="db8", mode="soft", method="BayesShrink", rescale_sigma=True) for row in x])
 
-# %% ../nbs/57_rivals.ipynb #812aa38f
-def ica(
-    raw: BaseRaw,  # band-passed, with electrode positions; left as it is
-    muscle: bool = True,  # remove muscle components too
+# %% ../nbs/57_rivals.ipynb #a886646e
+def fit_ica(
+    raw: BaseRaw,  # band-passed, with electrode positions
     seed: int = 0,  # of FastICA
-) -> tuple[BaseRaw, int]:  # cleaned copy, how many components were removed
-    "Remove what MNE takes for eyes and muscle. Fitted above 1 Hz, as MNE advises, on this recording."
+) -> ICA | None:  # None for a single channel: there is nothing to unmix
+    "Fit ICA on the recording that it is to clean, above 1 Hz, as MNE advises."
     import mne
-    from mne.preprocessing import ICA
 
-    if len(raw.ch_names) < 2: return raw.copy(), 0  # nothing to unmix
+    if len(raw.ch_names) < 2: return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FastICA says when it has not converged; what it has is used
         rank = mne.compute_rank(raw, rank="info", verbose="error")["eeg"]
-        parts = ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
-        parts.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
-        frontal = [c for c in FRONTAL if c in raw.ch_names]
-        bad = set(parts.find_bads_eog(raw, ch_name=frontal, verbose="error")[0]) if frontal else set()
-        if muscle: bad |= set(parts.find_bads_muscle(raw, verbose="error")[0])
-    return parts.apply(raw.copy(), exclude=sorted(map(int, bad)), verbose="error"), len(bad)
+        parts = mne.preprocessing.ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
+        return parts.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
+
+
+def without_artefacts(
+    raw: BaseRaw,  # band-passed, with electrode positions; left as it is
+    parts: ICA | None,  # fitted on it
+    muscle: bool = True,  # remove muscle components too
+) -> BaseRaw:  # a copy
+    "Remove the components that MNE takes for eyes, and for muscle."
+    if parts is None: return raw.copy()
+    frontal = [c for c in FRONTAL if c in raw.ch_names]
+    bad = set(parts.find_bads_eog(raw, ch_name=frontal, verbose="error")[0]) if frontal else set()
+    if muscle: bad |= set(parts.find_bads_muscle(raw, verbose="error")[0])
+    return parts.apply(raw.copy(), exclude=sorted(map(int, bad)), verbose="error")
 
 # %% ../nbs/57_rivals.ipynb #08db0ac6
 def wiener(

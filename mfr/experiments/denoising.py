@@ -22,7 +22,7 @@ from ..data.eeg import EEGConfig, band_pass, positions, signals, vectors, window
 from ..denoise import correlation, denoise, snr
 from ..metrics import agreement
 from ..plots import colour
-from ..rivals import ica, wavelet, wiener
+from ..rivals import fit_ica, wavelet, wiener, without_artefacts
 from ..sae import SAEStack
 
 # %% auto #0
@@ -96,7 +96,8 @@ def score_rivals(
         raw = band_pass(t.known.noisy, t.config)
         as_recorded = t.known.noisy.copy().resample(t.config.rate, verbose="error") if t.known.noisy.info["sfreq"] != t.config.rate else t.known.noisy
         parts += [score(t, t.cut(as_recorded.get_data()), method="as recorded"), score(t, t.band, method="band-pass"), score(t, t.cut(wavelet(raw.get_data())), method="wavelet")]
-        parts += [score(t, t.cut(ica(raw, muscle)[0].get_data()), method=name) for name, muscle in (("ICA, eyes", False), ("ICA, eyes and muscle", True))]
+        unmixed = fit_ica(raw)
+        parts += [score(t, t.cut(without_artefacts(raw, unmixed, muscle).get_data()), method=name) for name, muscle in (("ICA, eyes", False), ("ICA, eyes and muscle", True))]
         v = t.vectors(t.band)
         codes = pca.transform(v)
         parts += [score(t, t.signals(codes[:, :k] @ pca.components_[:k] + pca.mean_), method="PCA", k=k) for k in ks]
@@ -165,14 +166,14 @@ def figure_gain(
 def figure_traces(
     t: Trial,
     estimates: Mapping[str, Float[np.ndarray, "m c s"]],  # name -> windows in volts
-    seconds: int = 4,  # neighbouring windows to show, around the one with the lowest SNR
+    count: int = 4,  # judged windows to show side by side, around the one with the lowest SNR
     channels: int = 8,  # how many
 ) -> Figure:
     "Traces with the truth behind them."
     names, s = list(t.config.channels), t.config.samples
     shown = np.unique(np.linspace(0, len(names) - 1, min(channels, len(names))).astype(int))
-    worst = int(np.clip(int(snr(t.clean, t.band).argmin()) - seconds // 2, 0, max(0, len(t.rows) - seconds)))
-    def line(x): return np.concatenate(list(x[worst : worst + seconds]), axis=1)[shown] * 1e6
+    worst = int(np.clip(int(snr(t.clean, t.band).argmin()) - count // 2, 0, max(0, len(t.rows) - count)))
+    def line(x): return np.concatenate(list(x[worst : worst + count]), axis=1)[shown] * 1e6
     step = 6 * np.median(line(t.clean).std(1))
     panels = {"band-pass": t.band} | dict(estimates)
     fig, axs = plt.subplots(1, len(panels), figsize=(2.9 * len(panels), 4.2), sharey=True, layout="constrained", squeeze=False)

@@ -29,7 +29,7 @@ from .denoising import Trial, figure_gain, figure_spectra, figure_topographies, 
 from .vectors import Finding, figure_training
 from ..metrics import agreement, evaluate, pca_fvu, weight_distances
 from ..report import Report, RunFolder
-from ..rivals import ica
+from ..rivals import fit_ica, without_artefacts
 from ..sae import SAEConfig, SAEStack
 from ..train import TrainConfig
 
@@ -377,9 +377,10 @@ def _report_denoising(data: Data, d: Denoising, report: Report, figures: Path) -
     t = d.trials[0]
     stacks = {f"MFR, {target} targets": next(a.stack for a in reversed(d.arms[target]) if a.name == "MFR") for target in TARGETS}
     shown = {name: through(t, stack) for name, stack in stacks.items()}
-    eyes = {"ICA, eyes": t.cut(ica(band_pass(t.known.noisy, t.config), muscle=False)[0].get_data())}
+    raw = band_pass(t.known.noisy, t.config)
+    eyes = {"ICA, eyes": t.cut(without_artefacts(raw, fit_ica(raw), muscle=False).get_data())}
     report.figure("Before and after", figure_traces(t, shown | eyes),
-                  "The seconds with the most noise of one held-out recording; the clean signal in light grey behind. Traces are cut where they leave their line.", figures, "traces")
+                  "Four judged windows of one held-out recording side by side, around the noisiest; the clean signal in light grey behind. Traces that leave their line are cut.", figures, "traces")
     report.figure("Spectra", figure_spectra(t, shown | eyes), "Median over channels and windows of the same recording.", figures, "spectra")
     return gains
 
