@@ -115,7 +115,9 @@ def _run(run: Callable, study: type, args: list[str], name: str, about: str, def
     parts = [("study", Annotated[study, tyro.conf.arg(name="")], field(default=default) if default else field()),
              ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=RunOptions(Path("runs") / name)))]
     command = _parse(make_dataclass("Command", parts), args, f"mfr {name}", description=about)
-    print(run(command.study, command.options).to_string(index=False))
+    table = run(command.study, command.options)
+    print(table.to_string(index=False))
+    for note in table.attrs.get("notes", ()): print(f"\n{note}")
     print(f"\nreport: {command.options.out / 'report.html'}")
 
 # %% ../nbs/90_cli.ipynb #63920277

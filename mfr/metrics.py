@@ -115,7 +115,7 @@ def agreement_with_truth(
 @torch.no_grad()
 def pca_fvu(
     train: Float[Tensor, "m d"],  # rows to fit mean and components on
-    held_out: Float[Tensor, "b d"],  # rows to explain
+    held_out: Iterable[Float[Tensor, "b d"]],  # batches of rows to explain
     ks: Iterable[int],  # numbers of components
 ) -> list[float]:  # FVU on the held-out rows, one for each k
     "FVU of PCA with k components; centred on the training mean, judged against the held-out mean as `evaluate` does."
@@ -123,10 +123,14 @@ def pca_fvu(
     mean = train.mean(0)
     if max(ks) > min(train.shape): raise ValueError(f"ks: expected at most {min(train.shape)} components from rows of shape {tuple(train.shape)}, got {max(ks)}")
     V = torch.linalg.svd(train - mean, full_matrices=False).Vh[: max(ks)]  # (K, d)
-    x = (held_out - mean).double()
-    explained = (x @ V.double().T).square().sum(0).cumsum(0)  # (K,) by the first 1, 2, ... components
-    variance = (held_out.double() - held_out.double().mean(0)).square().sum()
-    return [((x.square().sum() - explained[k - 1]) / variance).item() for k in ks]
+    explained, total, square, rows = torch.zeros(max(ks), dtype=torch.float64), torch.zeros(len(mean), dtype=torch.float64), torch.zeros((), dtype=torch.float64), 0
+    for x in held_out:
+        z = (x - mean).double()
+        explained += (z @ V.double().T).square().sum(0)
+        total, square, rows = total + z.sum(0), square + z.square().sum(), rows + len(z)
+    if not rows: raise ValueError("held_out: expected at least one row, got none")
+    variance = square - total.square().sum() / rows
+    return [((square - explained[:k].sum()) / variance).item() for k in ks]
 
 # %% ../nbs/50_metrics.ipynb #ff124f19
 @torch.no_grad()

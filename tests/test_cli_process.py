@@ -70,7 +70,7 @@ def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
     from mfr.data.simulated_eeg import SimulationConfig, simulate
 
     r = mfr("eeg", "--steps", 4, "--simulation.recordings", 3, "--simulation.seconds", 8, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--batch-size", 8, "--out", tmp_path / "run")
-    assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout
+    assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout and "recordings: 3 used, 0 skipped\n" in r.stdout
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "figures", "history.csv", "metrics.json", "recordings.json", "report.html", "restarts.csv", "stacks"]
     assert {f"{name}.png" for name in ("by_k", "distances", "gain", "traces", "spectra", "latents", "training")} <= {p.name for p in (tmp_path / "run" / "figures").iterdir()}
     s = simulate(SimulationConfig(seconds=8, rate=200.0))

@@ -28,6 +28,7 @@ def test_real_recordings_and_what_is_wrong_with_some(tmp_path):
     for p in [*(source / "eegbci").glob("*R0[345].edf"), *(source / "awkward").glob("*.edf")]: (tmp_path / "corpus" / p.name).symlink_to(p.resolve())
     table = run(quick(source=str(tmp_path / "corpus")), RunOptions(tmp_path / "run"))
     assert table["k"].tolist() == [2, 4] and np.isfinite(table[["MFR", "baseline", "gain, clean: MFR"]].to_numpy(float)).all()
+    assert table.attrs["notes"] == ["recordings: 3 used, 6 skipped, see recordings.json for the reasons"]
     said = json.loads((tmp_path / "run/recordings.json").read_text())
     assert [r["fate"] for r in said["recordings"]].count("kept") == 3 and all("reason" in r for r in said["recordings"] if r["fate"] == "skipped")
     assert json.loads((tmp_path / "run/metrics.json").read_text())["windows/recordings skipped"] == 3 + 3

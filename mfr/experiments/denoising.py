@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from scipy.signal import welch
+from torch import Tensor
 
 from ..data.artefacts import Known
 from ..data.eeg import EEGConfig, band_pass, positions, signals, vectors, windows
@@ -208,20 +209,21 @@ def figure_spectra(
 def strongest(
     stack: SAEStack,
     member: int,
-    v: Float[np.ndarray, "w d"],  # vectors, not seen in training
+    batches: Iterable[Float[Tensor, "b d"]],  # vectors, not seen in training
 ) -> Float[np.ndarray, "f"]:  # mean square activation
     "How much each latent of a member carries; decoder rows have unit length, so this is its share of the reconstruction's energy."
-    with torch.no_grad(): code = stack.encode(torch.from_numpy(v).to(stack.W))
-    k = stack.config.ks[member]
-    power = np.zeros(stack.config.d_hidden)
-    np.add.at(power, code.indices[member, :, :k].cpu().numpy(), code.values[member, :, :k].cpu().numpy() ** 2)
-    return power / len(v)
+    power, rows, k = np.zeros(stack.config.d_hidden), 0, stack.config.ks[member]
+    for x in batches:
+        with torch.no_grad(): code = stack.encode(x.to(stack.W))
+        np.add.at(power, code.indices[member, :, :k].cpu().numpy(), code.values[member, :, :k].cpu().numpy() ** 2)
+        rows += len(x)
+    return power / rows
 
 
 def figure_topographies(
     stack: SAEStack,  # at least two members
     member: int,
-    v: Float[np.ndarray, "w d"],  # vectors, not seen in training
+    batches: Iterable[Float[Tensor, "b d"]],  # vectors, not seen in training
     config: EEGConfig,
     count: int = 6,  # latents in a row
 ) -> Figure | None:  # None if the channels have no place on a head, as derivations have none
@@ -230,7 +232,7 @@ def figure_topographies(
 
     info = mne.create_info(list(config.channels), config.rate, "eeg", verbose="error").set_montage(positions(config.montage), on_missing="ignore", verbose="error")
     if len(info["chs"]) < 4 or any(not np.isfinite(ch["loc"][:3]).all() for ch in info["chs"]): return None
-    power, known = strongest(stack, member, v), agreement(stack.decoder.detach())[member]
+    power, known = strongest(stack, member, batches), agreement(stack.decoder.detach())[member]
     alive = power > 0.01 * power.max()
     groups = {"strongest": np.argsort(-power)[:count], "shared": np.argsort(-np.where(alive, known, -1))[:count]}
     fig, axs = plt.subplots(4, count, figsize=(1.7 * count, 6), height_ratios=[2, 1, 2, 1], layout="constrained", squeeze=False)

@@ -60,7 +60,7 @@ class EEGStudy:
     denoising: bool = True  # measure denoising, and train on clean targets too
     decibel: tuple[float, float] = (-5.0, 5.0)  # SNR of artefacts that are added to real recordings
     trials: int = 10  # held-out recordings to judge denoising on, at most
-    seeds: int = 1  # repetitions, each with starts and order of its own
+    seeds: int = 1  # repetitions, each with recordings or artefacts, starts and order of its own
     seed: int = 0  # of the first repetition
 
     def __post_init__(self):
@@ -121,11 +121,16 @@ class Data:
 
     def windows(self) -> Iterator[Tensor]:
         "Held-out windows of recordings that are trained on."
-        return (self.corpus.read(i, first) for i, first in self.cut.items() if first < self.corpus.shards[i]["rows"])
+        return (x for i, first in self.cut.items() for x in self._rows(i, first))
 
     def recordings(self) -> Iterator[Tensor]:
         "All windows of held-out recordings."
-        return (self.corpus.read(i) for i in self.held_out)
+        return (x for i in self.held_out for x in self._rows(i))
+
+    def _rows(self, i: int, first: int = 0, at_once: int = 512) -> Iterator[Tensor]:
+        "Windows of recording i, a few at a time."
+        rows = self.corpus.shards[i]["rows"]
+        return (self.corpus.read(i, r, min(r + at_once, rows)) for r in range(first, rows, at_once))
 
     def knowing(self, i: int) -> Trial:
         "Recording i with a truth; ValueError if it has none."
@@ -211,7 +216,7 @@ def beside_pca(data: Data, rows: int = 4096) -> dict[int, float]:
     "FVU on held-out recordings of PCA with k components, fitted on training windows."
     train = next(data.train.batches(min(rows, len(data.train)), data.seed, buffer=data.buffer, block=32))
     ks = sorted({k for k in SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks if k <= min(train.shape)})
-    return dict(zip(ks, pca_fvu(train, torch.cat(list(data.recordings())), ks))) if ks else {}
+    return dict(zip(ks, pca_fvu(train, data.recordings(), ks))) if ks else {}
 
 # %% ../../nbs/66_eeg.ipynb #b8dcdf7a
 @dataclass
@@ -242,15 +247,22 @@ def judge(
     arms: dict[Targets, list[Arm]],
 ) -> Denoising:
     "Denoise held-out recordings in every way."
-    trials = []
+    trials, unknown = [], data.known.manifest["unknown"]
     for i in data.held_out[: data.study.trials]:
         try: trials.append(data.knowing(i))
-        except ValueError: pass  # a recording without a quiet second has nothing to say here
-    if not trials: raise ValueError("source: no held-out recording has windows with a known truth; --no-denoising leaves this out")
-    known = {name: np.concatenate([data.known.read(j, name=name).numpy() for j in range(len(data.known.shards))]) for name in ("activations", "clean", "recording")}
-    parts = [score_rivals(trials, known["activations"], known["clean"], known["recording"], SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks)]
+        except ValueError as e: unknown.append({"file": str(data.files[i]), "reason": str(e)})
+    if not trials: raise ValueError(f"source: no held-out recording has windows with a known truth ({unknown[-1]['reason']}); --no-denoising leaves this out")
+    parts = [score_rivals(trials, *_known(data), SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks)]
     parts += [score_stack(trials, a.stack, target=target, arm=a.name, seed=a.seed) for target in TARGETS for a in arms[target]]
     return Denoising(trials, pd.concat(parts, ignore_index=True), arms)
+
+
+def _known(data: Data, rows: int = 4096) -> list[np.ndarray]:  # noisy, clean, and which recording each row is of
+    "What rivals are trained on: so many windows with a truth, or a few more, of recordings drawn at random."
+    sizes = np.array([s["rows"] for s in data.known.shards])
+    order = np.random.default_rng(data.seed).permutation(len(sizes))
+    some = np.sort(order[: 1 + int(np.searchsorted(sizes[order].cumsum(), rows))])
+    return [np.concatenate([data.known.read(j, name=name).numpy() for j in some]) for name in ("activations", "clean", "recording")]
 
 # %% ../../nbs/66_eeg.ipynb #35342298
 def run(
@@ -321,6 +333,7 @@ def write_report(
     record(folder, numbers, arms)
     folder.write("recordings.json", _json(data))
     folder.write("report.html", report.html(folder.config, "Made by mfr eeg."))
+    three.attrs["notes"] = [f"recordings: {lost['recordings used']} used, {lost['recordings skipped']} skipped" + (", see recordings.json for the reasons" if lost["recordings skipped"] else "")]
     return three
 
 
@@ -387,8 +400,7 @@ def _report_denoising(data: Data, d: Denoising, report: Report, figures: Path) -
 
 def _report_latents(data: Data, findings: list[Finding], report: Report, figures: Path) -> None:
     stack, member = next(f.arm.stack for f in reversed(findings) if f.arm.name == "MFR"), data.study.n // 2
-    v = torch.cat(list(data.recordings())).numpy()
-    if figure := figure_topographies(stack, member, v, data.config):
+    if figure := figure_topographies(stack, member, data.recordings(), data.config):
         report.figure("Latents on the head", figure,
                       f"Member {member} of the MFR stack (k = {stack.config.ks[member]}): decoder rows as map and course over one window, the first singular pair of channels and time, "
                       "with the share of the row's energy that it holds. Above the latents that carry most, below those that the other members know best.", figures, "latents")

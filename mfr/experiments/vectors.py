@@ -115,7 +115,7 @@ def beside_pca(
     rows = np.sort(np.random.default_rng(study.seed).permutation(data.n_train)[: study.pca_rows])
     ks = sorted({k for k in study.sae(data.d_in).ks if k <= min(len(rows), data.d_in)})
     if not ks: return {}
-    return dict(zip(ks, pca_fvu(data.take(rows), torch.cat(list(data.test_batches(study.batch_size))), ks)))
+    return dict(zip(ks, pca_fvu(data.take(rows), data.test_batches(study.batch_size), ks)))
 
 
 def figure_fvu(findings: list[Finding], pca: dict[int, float]) -> Figure:
