@@ -86,7 +86,7 @@ def eeg(args: list[str]) -> None:
 class _DenoiseFile:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a recording
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # the file to write, .fif, .edf, .bdf, .vhdr or .set
-    stack: Path = Path("runs/eeg/stacks/MFR-clean-0")  # folder of a stack that mfr eeg has trained
+    stack: Path  # folder of a stack that mfr eeg has trained, as runs/eeg/stacks/baseline-clean-0; its report says which denoises best
     member: int | None = None  # which member reconstructs; by default the mean of all
     overwrite: bool = False  # replace a file that is there
 
