@@ -9,6 +9,7 @@ import pytest
 import torch
 from dataclasses import replace
 from mfr.data.simulated_eeg import SimulationConfig
+from mfr.data.simulated_eeg import write
 from mfr.experiments.arms import RunOptions
 from pathlib import Path
 from mfr.experiments.eeg import EEGStudy, MFR, prepare, recordings_of, run
@@ -68,6 +69,12 @@ def test_clean_targets_are_clean(tmp_path):
 def test_bad_input(kw, said, tmp_path):
     with pytest.raises((ValueError, OSError), match=said): run(quick(**kw), RunOptions(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_one_recording_is_not_enough(tmp_path):
+    (noisy, _), = write(SimulationConfig(recordings=1, seconds=8), tmp_path)
+    with pytest.raises(ValueError, match="at least 2 recordings that can be used, one to train on and one held out, got 1"): run(quick(source=str(noisy)), RunOptions(tmp_path / "run"))
+    with pytest.raises(ValueError, match="at least 2 recordings"): run(quick(simulation=SimulationConfig(recordings=1, seconds=8)), RunOptions(tmp_path / "run"))
 
 
 def test_repetitions_have_their_own_recordings_starts_and_intervals(tmp_path):

@@ -106,7 +106,7 @@ class Data:
     def __post_init__(self):
         self.files = [Path(r["file"]) for r in self.corpus.manifest["recordings"] if r["fate"] == "kept"]
         n, tail = len(self.files), self.study.held_out_windows
-        if n < 2: raise ValueError(f"source: expected at least 2 recordings that can be used, one to train on and one held out, got {n}")
+        _enough(n)
         first = n - min(n - 1, max(1, round(self.study.held_out * n)))
         self.held_out = range(first, n)  # shards of the corpus
         rows = [s["rows"] for s in self.corpus.shards]
@@ -140,6 +140,10 @@ class Data:
         return trial(Known(raw, self._read(clean), onset, ["simulated"] * len(onset)), self.config)
 
     def _read(self, path: Path): return read(header(path, self.config), self.config.channels, self.config.montage)
+
+
+def _enough(n: int) -> None:
+    if n < 2: raise ValueError(f"source: expected at least 2 recordings that can be used, one to train on and one held out, got {n}")
 
 
 def prepare(
@@ -271,6 +275,7 @@ def run(
 ) -> pd.DataFrame:  # loss and gain of both arms for every k
     "From recordings to tables, figures and the report. A source that cannot be used is refused before anything is written."
     found = None if study.source == "simulated" else survey(recordings_of(study), study.eeg)
+    if found: _enough(sum(set(found.config.channels) <= h.names.keys() for h in found.heads.values()))
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
     repetitions = [repeat(study, seed, found, options, folder) for seed in range(study.seed, study.seed + study.seeds)]
     table = write_report(repetitions, folder)
