@@ -39,6 +39,17 @@ def test_bad_seconds_are_not_quiet():
     assert was[first] and not find(raw, config).quiet[first]
 
 
+def test_gaps_are_not_quiet_and_short_recordings_are_told():
+    raw, config = noise(), EEGConfig(channels=("Fp1", "C3", "O1"), rate=160)
+    second = int(np.flatnonzero(find(raw, config).quiet)[0])
+    raw._data[1, second * 160 + 20] = np.nan
+    k = contaminate(raw, config)
+    assert second not in k.onset and len(k.onset) >= 3
+    assert np.isnan(k.noisy.get_data()).sum() == 1
+    for seconds in (0.3, 1.0, 2.0):
+        with pytest.raises(ValueError, match="shorter than one window|cannot be searched|no quiet window|no artefact"): contaminate(noise(30.0).crop(tmax=seconds), config)
+
+
 def test_no_quiet_second():
     with pytest.raises(ValueError, match="no quiet window found"):
         contaminate(noise().set_annotations(mne.Annotations(0, 30, "bad")), EEGConfig(channels=("Fp1", "C3", "O1"), rate=160))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['MONTAGES', 'REFERENCES', 'RENAMED', 'FORMATS', 'positions', 'label', 'montage_of', 'EEGConfig', 'Header', 'header',
-           'electrodes', 'read', 'whole', 'band_pass', 'Windows', 'windows', 'vectors', 'signals', 'recordings',
-           'settle', 'Survey', 'survey', 'gather']
+           'electrodes', 'read', 'whole', 'band_pass', 'bridged', 'Windows', 'windows', 'vectors', 'signals',
+           'recordings', 'settle', 'Survey', 'survey', 'gather']
 
 # %% ../../nbs/12_eeg.ipynb #a9b18701
 MONTAGES = ("standard_1005", "biosemi128", "biosemi160", "biosemi256", "GSN-HydroCel-65_1.0", "GSN-HydroCel-129", "GSN-HydroCel-257")
@@ -238,12 +238,14 @@ def band_pass(
     config: EEGConfig,  # rate, band and order
 ) -> BaseRaw:  # a copy
     "Bridge gaps, resample to the common rate and filter, without shifting anything in time."
-    raw = raw.copy().apply_function(_bridged, picks="all", verbose="error")
+    raw = raw.copy().apply_function(bridged, picks="all", verbose="error")
     if raw.info["sfreq"] != config.rate: raw.resample(config.rate, verbose="error")
     return raw.filter(config.low, config.high, picks="all", method="iir", iir_params=dict(order=config.order, ftype="butter", output="sos"), phase="zero", verbose="error")
 
 
-def _bridged(x: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+def bridged(
+    x: Float[np.ndarray, "t"],  # one channel
+) -> Float[np.ndarray, "t"]:
     "Straight lines over what is not a number."
     finite, t = np.isfinite(x), np.arange(len(x))
     return np.interp(t, t[finite], x[finite]) if finite.any() else np.zeros_like(x)
