@@ -3,7 +3,7 @@
 __version__ = "0.1.0"
 
 from mfr.data.synthetic import Superposition, SuperpositionConfig
-from mfr.hub import load, save
+from mfr.saving import load, save
 from mfr.mutual import mutual_penalty
 from mfr.sae import Code, SAEConfig, SAEStack
 from mfr.similarity import cosine, match, mmcs, nearest

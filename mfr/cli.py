@@ -43,7 +43,7 @@ class _Preset:
 
 def synthetic(args: list[str]) -> None:
     "Baseline and MFR stacks on data with known features: which of them finds more?"
-    from mfr.experiments.synthetic import PRESETS, SyntheticStudy, run
+    from mfr.studies.synthetic_study import PRESETS, SyntheticStudy, run
 
     chosen, rest = _parse(_Preset, args, "mfr synthetic", return_unknown_args=True, add_help=False)
     about = f"{synthetic.__doc__} --preset demo (the default) takes under a minute on two CPU cores, --preset paper is the paper's size."
@@ -53,7 +53,7 @@ def synthetic(args: list[str]) -> None:
 # %% ../nbs/90_cli.ipynb #193ff6f1
 def train(args: list[str]) -> None:
     "Stacks of SAEs on your own vectors, with and without MFR, beside PCA."
-    from mfr.experiments.vectors import VectorStudy, run
+    from mfr.studies.train_study import VectorStudy, run
 
     _run(run, VectorStudy, args, "train", train.__doc__)
 
@@ -65,7 +65,7 @@ class _Model:
 
 def gpt2(args: list[str]) -> None:
     "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
-    from mfr.experiments.gpt2 import PRESETS, LanguageStudy, run
+    from mfr.studies.gpt2_study import PRESETS, LanguageStudy, run
 
     chosen, _ = _parse(_Model, args, "mfr gpt2", return_unknown_args=True, add_help=False)
     about = f"{gpt2.__doc__} The default is a small model that ships with the package, on Python's documentation, and needs no network; --model gpt2 is the paper's study."
@@ -75,7 +75,7 @@ def gpt2(args: list[str]) -> None:
 def eeg(args: list[str]) -> None:
     "Stacks of SAEs on EEG: reconstruction, and denoising measured against a known truth."
     if args[:1] == ["denoise"]: return _denoise(args[1:])
-    from mfr.experiments.eeg import PRESETS, EEGStudy, run
+    from mfr.studies.eeg_study import PRESETS, EEGStudy, run
 
     chosen, rest = _parse(_Preset, args, "mfr eeg", return_unknown_args=True, add_help=False)
     about = f"{eeg.__doc__} The default simulates its recordings and needs no network; --preset paper is the paper's size. mfr eeg denoise IN OUT --stack DIR cleans one recording."
@@ -92,8 +92,8 @@ class _DenoiseFile:
 
 
 def _denoise(args: list[str]) -> None:
-    from mfr.denoise import denoise_file
-    from mfr.hub import load
+    from mfr.eeg.denoise import denoise_file
+    from mfr.saving import load
 
     c = _parse(_DenoiseFile, args, "mfr eeg denoise", description="Replace the EEG channels of a recording by their reconstruction; everything else stays as it is.")
     for note in denoise_file(c.source, c.target, load(c.stack), c.member, c.overwrite): print(f"note: {note}")
@@ -102,7 +102,7 @@ def _denoise(args: list[str]) -> None:
 # %% ../nbs/90_cli.ipynb #b44b3410
 def bench(args: list[str]) -> None:
     "What a training step costs, as ratios taken in one run on this machine."
-    from mfr.experiments.bench import BenchStudy, run
+    from mfr.studies.bench import BenchStudy, run
 
     about = f"{bench.__doc__} Compares with SAELens and sparsify where they are installed (pip install 'mfr[bench]'). Keep the machine idle; takes about ten minutes on two CPU cores."
     _run(run, BenchStudy, args, "bench", about)
@@ -110,7 +110,7 @@ def bench(args: list[str]) -> None:
 # %% ../nbs/90_cli.ipynb #1d0422e3
 def _run(run: Callable, study: type, args: list[str], name: str, about: str, default=None) -> None:
     "Read a study and its run options from the command line, run it, show the table."
-    from mfr.experiments.arms import RunOptions
+    from mfr.study import RunOptions
 
     parts = [("study", Annotated[study, tyro.conf.arg(name="")], field(default=default) if default else field()),
              ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=RunOptions(Path("runs") / name)))]

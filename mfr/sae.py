@@ -79,7 +79,7 @@ class SAEStack(nn.Module):
     ):
         super().__init__()
         self.config, self.seed = config, seed
-        self.about: dict = {}  # what it was trained on, for whoever uses it: anything that JSON can hold, saved with it
+        self.metadata: dict = {}  # what it was trained on, for whoever uses it: anything that JSON can hold, saved with it
         self.W = nn.Parameter(torch.stack([start(config.d_hidden, config.d_in, seed, i) for i in range(config.n)]))  # (n, f, d)
         self.c = nn.Parameter(torch.zeros(config.n, config.d_hidden))  # (n, f)
         self.W_dec = None if config.tied else nn.Parameter(self.W.detach().clone())  # (n, f, d)
@@ -139,7 +139,7 @@ class SAEStack(nn.Module):
         "Member i as a stack of its own, a copy."
         alone = SAEStack(replace(self.config, n=1, k=self.config.ks[i]), self.seed).to(self.W)
         alone.load_state_dict({name: p[i : i + 1] for name, p in self.state_dict().items()})
-        alone.about = self.about
+        alone.metadata = self.metadata
         return alone
 
     @torch.no_grad()

@@ -67,7 +67,7 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
 def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
     "A study, and its stack on a recording of another rate and with other labels; what is wrong is one sentence."
     mne = pytest.importorskip("mne")
-    from mfr.data.simulated_eeg import SimulationConfig, simulate
+    from mfr.eeg.simulation import SimulationConfig, simulate
 
     r = mfr("eeg", "--steps", 4, "--simulation.recordings", 3, "--simulation.seconds", 8, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--batch-size", 8, "--out", tmp_path / "run")
     assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout and "recordings: 3 used, 0 skipped\n" in r.stdout

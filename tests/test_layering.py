@@ -37,7 +37,7 @@ def imported(module):
 
 def test_the_reader_of_imports_sees_relative_ones():
     assert {"mfr.kernels", "mfr.select", "mfr.similarity"} <= set(imported("mfr.sae"))
-    assert "mfr.data.synthetic" in set(imported("mfr.experiments.synthetic"))
+    assert "mfr.data.synthetic" in set(imported("mfr.studies.synthetic_study"))
 
 
 @pytest.mark.parametrize("module", NUMBER)

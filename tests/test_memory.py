@@ -39,7 +39,7 @@ CORPUS = """
 import resource, sys
 import mne
 import numpy as np
-from mfr.data.eeg import gather
+from mfr.eeg.recordings import gather
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # MiB
 
