@@ -14,7 +14,9 @@ from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.data.activations import DTYPES, Store, StoreConfig, add_shard, at_module, capture, documents, next_token_loss, store, stream
+from mfr.data.activations import (
+    DTYPES, Store, StoreConfig, add_shard, at_module, capture, documents, next_token_loss, store, stream,
+)
 
 
 # %% ../nbs/11_activations.ipynb #7525105c

@@ -31,7 +31,8 @@ def test_a_long_cell_counts_where_it_is_exported(cells):
 
 
 def test_constants_and_imports_are_no_definitions(cells):
-    made = cells("#| export\nimport ast\nA = 1\nB = 2", "#| export\ndef f(): pass\nclass C: pass", "def g(): pass\ndef h(): pass")
+    two = "def f(): pass\nclass C: pass"
+    made = cells("#| export\nimport ast\nA = 1\nB = 2", f"#| export\n{two}", two)
     assert house_rules.several_definitions(made) == {"99_made_up: f, C": "2 definitions"}
 
 

@@ -1,4 +1,4 @@
-"""Count what the notebooks promise: `python tools/house_rules.py [NOTEBOOK ...]` names every cell and line that breaks a rule.
+"""Count what the notebooks promise: `python tools/house_rules.py [NOTEBOOK ...]` names what breaks a rule.
 
 An exported cell has at most 30 lines and one definition, a notebook at most 300 exported lines, a line at most 120
 columns, and no two modules share their last name. What has to be otherwise stands below, with its reason.
