@@ -180,7 +180,7 @@ class Captured(NamedTuple):
     gradients: Float[Tensor, "s l d"] | None  # of the loss, if asked for
 
 # %% ../../nbs/12_language.ipynb #c1c75467
-class SeenEnough(Exception):  # noqa: N818 (it ends a forward pass, and is no error)
+class SeenEnough(Exception):
     "Raised by a hook: the captured module has run."
 
 # %% ../../nbs/12_language.ipynb #e880166e
