@@ -20,8 +20,8 @@ from torch import Tensor
 from ..checks import within
 
 # %% auto #0
-__all__ = ['open_npy', 'open_safetensors', 'open_rows', 'as_float32', 'sample_checksum', 'Rows', 'Found', 'found_in', 'Spread',
-           'spread_of', 'merged', 'RowCheck', 'check_rows', 'in_blocks', 'row_numbers', 'Vectors']
+__all__ = ['open_npy', 'open_safetensors', 'open_rows', 'as_float32', 'sample_checksum', 'identity', 'Rows', 'Found', 'found_in',
+           'Spread', 'spread_of', 'merged', 'RowCheck', 'check_rows', 'in_blocks', 'row_numbers', 'Vectors']
 
 # %% ../../nbs/13_vectors.ipynb #c8a6f53a
 def open_npy(path: Path) -> np.ndarray:
@@ -82,6 +82,20 @@ def sample_checksum(
     index = np.unique(np.linspace(0, len(rows) - 1, most).astype(int))
     return f"{zlib.crc32(as_float32(rows[index]).cpu().numpy()):08x}"
 
+# %% ../../nbs/13_vectors.ipynb #87b70d24
+def identity(
+    rows: np.ndarray | Tensor,  # (r, d)
+    path: Path | None,  # of the file they are mapped from
+) -> dict:
+    "What tells these rows from others, to be kept with what is made from them; fit for JSON."
+    return {
+        "name": path.name if path else "array",
+        "bytes": path.stat().st_size if path else rows.nbytes,
+        "shape": list(rows.shape),
+        "dtype": str(rows.dtype).removeprefix("torch."),
+        "crc32": sample_checksum(rows),
+    }
+
 # %% ../../nbs/13_vectors.ipynb #c8993ea2
 class Rows:
     "A matrix of vectors in a file or in memory."
@@ -92,20 +106,11 @@ class Rows:
         tensor: str = "",  # which tensor of a .safetensors file
     ):
         self.rows = open_rows(source, tensor)
-        self.path = Path(source) if isinstance(source, (str, Path)) else None
-        self.tensor = tensor
-        self.name = self.path.name if self.path else "array"
+        self.key = identity(self.rows, None if isinstance(source, (np.ndarray, Tensor)) else Path(source))
+        self.name = self.key["name"]
         self.d_in = self.rows.shape[1]  # d
 
     def __len__(self) -> int: return len(self.rows)
-
-    @property
-    def key(self) -> dict:
-        "What identifies the data, to be kept with what is made from them; fit for JSON."
-        size = self.path.stat().st_size if self.path else self.rows.nbytes
-        dtype = str(self.rows.dtype).removeprefix("torch.")
-        about = {"name": self.name, "tensor": self.tensor, "bytes": size, "shape": list(self.rows.shape), "dtype": dtype}
-        return about | {"crc32": sample_checksum(self.rows)}
 
     def take(self, index: np.ndarray | slice) -> Float[Tensor, "b d"]:
         "The rows of these numbers, as float32."
@@ -177,9 +182,9 @@ class RowCheck(NamedTuple):
         "One that describes the rows, then one for each thing that should be looked at."
         size = f"{self.rows:,} rows of {self.d:,} dimensions"
         said = [f"{size}; their mean is {self.off_centre:.2g} times as long as their total standard deviation."]
-        if self.off_centre > 1: said.append("They lie far from the origin, so they should be centred by a decoder bias.")
+        if self.off_centre > 1: said.append("They lie far from the origin and should be centred by a decoder bias.")
         if self.zero.count: said.append(f"All numbers are zero in {self.zero.named(self.rows)}.")
-        if self.constant: said.append(f"{self.constant:,} of {self.d:,} dimensions are the same in every row.")
+        if self.constant: said.append(f"Dimensions that are the same in every row: {self.constant:,} of {self.d:,}.")
         return said
 
 # %% ../../nbs/13_vectors.ipynb #be8e8d8a
@@ -187,7 +192,7 @@ def check_rows(
     blocks: Iterable[Float[Tensor, "b d"]],  # all rows in order, a part at a time
     name: str = "activations",  # of the argument they came by, for messages
 ) -> RowCheck:
-    "Look at every row once; ValueError if some hold NaN or Inf, with their numbers, or if none differs from the others."
+    "Look at every row once; ValueError with their numbers if some hold NaN or Inf, and if no two rows differ."
     seen = 0
     broken = zero = Found()
     spread = None
@@ -245,6 +250,7 @@ class Vectors(Rows):
         super().__init__(source, tensor)
         self.n_train = len(self) - max(1, round(held_out_share * len(self)))
         if self.n_train < 1: raise ValueError(f"{self.name}: expected at least 2 rows, got {len(self)}")
+        self.key["n_train"] = self.n_train  # another split, another training
 
     def batches(
         self,
