@@ -19,7 +19,8 @@ from torch import Tensor
 from ..checks import above, at_least, between
 
 # %% auto #0
-__all__ = ['SuperpositionConfig', 'Groups', 'grouped', 'race', 'purpose_seed', 'Codes', 'Superposition']
+__all__ = ['SuperpositionConfig', 'Groups', 'grouped', 'race', 'purpose_seed', 'batch_generators', 'true_features', 'Codes',
+           'Superposition']
 
 # %% ../../nbs/10_synthetic.ipynb #4a1bd7d3
 @dataclass(frozen=True)
@@ -87,6 +88,22 @@ def purpose_seed(seed: int, *key: int) -> int:
     """
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0])
 
+# %% ../../nbs/10_synthetic.ipynb #24ca74a0
+def batch_generators(
+    stream: int,  # its number
+    start: int,  # number of the first batch
+    device: torch.device,
+) -> Iterator[torch.Generator]:  # without end
+    "For each batch of a stream the generator it is drawn with."
+    generator = torch.Generator(device)
+    for number in count(start): yield generator.manual_seed((stream + number) % 2**32)
+
+# %% ../../nbs/10_synthetic.ipynb #f6fb329c
+def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
+    "The features, drawn from a standard normal distribution on the CPU, so that they are the same for every device."
+    generator = torch.Generator().manual_seed(purpose_seed(config.seed))
+    return torch.randn(config.n_features, config.d_in, generator=generator)
+
 # %% ../../nbs/10_synthetic.ipynb #62837156
 class Codes:
     "Sparse codes of known distribution: a group, some of its features, a coefficient each."
@@ -118,10 +135,13 @@ class Superposition(Codes):
 
     name = "synthetic"
 
-    def __init__(self, config: SuperpositionConfig | None = None, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        config: SuperpositionConfig | None = None,  # the paper's, if not given
+        device: str | torch.device = "cpu",  # where features live and batches are generated
+    ):
         super().__init__(config or SuperpositionConfig(), device)
-        gen = torch.Generator().manual_seed(purpose_seed(self.config.seed))
-        self.features = torch.randn(self.config.n_features, self.config.d_in, generator=gen).to(self.device)  # (g, d)
+        self.features = true_features(self.config).to(self.device)  # (g, d)
         self.d_in = self.config.d_in
         self.key = {"name": self.name} | asdict(self.config)
 
@@ -137,8 +157,5 @@ class Superposition(Codes):
     ) -> Iterator[Float[Tensor, "b d"]]:  # without end
         "Generate batches for ever, each when it is asked for."
         at_least(1, batch_size=batch_size)
-        generator = torch.Generator(self.device)
-        stream = purpose_seed(self.config.seed, seed)
-        for number in count(start):
-            generator.manual_seed((stream + number) % 2**32)
+        for generator in batch_generators(purpose_seed(self.config.seed, seed), start, self.device):
             yield self.mix(*self.sample(batch_size, generator))
