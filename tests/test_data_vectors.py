@@ -60,6 +60,12 @@ def test_bad_rows_are_named():
     with pytest.raises(ValueError, match="rows that differ, all 6 are the same"): check_rows(in_blocks(np.ones((6, 2))))
 
 
+def test_a_block_has_a_bounded_size():
+    for d in (1, 64, 2**22 + 1):
+        rows = np.broadcast_to(np.float16(1), (2**23 // d + 1, d))  # takes no memory
+        assert max(x.numel() for x in in_blocks(rows)) <= max(2**22, d)
+
+
 # %% ../nbs/13_vectors.ipynb #f2fc91b8
 @pytest.mark.parametrize("kind", ["npy", "safetensors", "array", "tensor"])
 def test_batches_of_a_file_or_an_array(tmp_path, kind):
