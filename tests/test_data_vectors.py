@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     for source, words in cases:
         with pytest.raises(ValueError, match=words): Vectors(source)
     with pytest.raises(FileNotFoundError, match="is not a file"): Vectors(tmp_path / "none.npy")
-    with pytest.raises(ValueError, match="held_out_share: expected more than 0 and less than 1, got 1"):
-        Vectors(np.ones((3, 2)), held_out_share=1)
+    with pytest.raises(ValueError, match="held_out_share: expected more than 0 and less than 1, got 1.0"):
+        Vectors(np.ones((3, 2)), held_out_share=1.0)
     few = Vectors(saved("few.npy", np.ones((5, 2))))
     with pytest.raises(ValueError, match="between 1 and the 4 training rows of few.npy, got 8"): next(few.batches(8))
