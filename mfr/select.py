@@ -119,7 +119,7 @@ def topk_of(
     return Code(*parts, _offsets(ks, pre.shape[1], pre.device), tuple(pre.shape))
 
 # %% ../nbs/21_select.ipynb #f1d70495
-def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "n*b+1"]:
+def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "rows"]:
     "Where rows begin that have k latents each, one k a member."
     return offsets_of(torch.tensor(ks, device=device).repeat_interleave(b, output_size=b * len(ks)))
 
