@@ -9,12 +9,13 @@ import torch
 from mfr.data.store import Store, add_shard, open_manifest, read_manifest, save_manifest
 
 
-# %% ../nbs/11_store.ipynb #ca79deaf
+# %% ../nbs/11_store.ipynb #d17fde53
 def filled(folder, shards=3, rows=10, d=3, **settings):
     "A small store of random rows with targets, and its rows."
     x = torch.randn(shards, rows, d, generator=torch.Generator().manual_seed(0))
     manifest = open_manifest(folder, settings, settings)
-    for number in range(shards): add_shard(folder, manifest, number, {"activations": x[number], "doubled": 2 * x[number]})
+    for number in range(shards):
+        add_shard(folder, manifest, number, {"activations": x[number], "doubled": 2 * x[number]})
     return x
 
 
@@ -70,14 +71,16 @@ def test_another_manifest_or_folder_is_refused(tmp_path):
         open_manifest(tmp_path / "s", {"filter": {"rate": 100}}, ["filter.rate"])
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="expected an empty one or that of a store"): open_manifest(tmp_path / "else", {}, [])
+    with pytest.raises(FileExistsError, match="expected an empty one or that of a store"):
+        open_manifest(tmp_path / "else", {}, [])
     with pytest.raises(FileNotFoundError, match="has no manifest.json"): Store(tmp_path / "else")
     open_manifest(tmp_path / "new", {}, [])
     save_manifest(tmp_path / "new", open_manifest(tmp_path / "new", {}, []))
-    with pytest.raises(ValueError, match="expected a store with at least one whole shard"): Store(tmp_path / "new")
+    with pytest.raises(ValueError, match="expected a store with at least one row"): Store(tmp_path / "new")
     for damaged in ("{", "[]", "{}"):
         (tmp_path / "else" / "manifest.json").write_text(damaged)
-        with pytest.raises(ValueError, match="manifest.json: .*expected the manifest of a store"): Store(tmp_path / "else")
+        with pytest.raises(ValueError, match="manifest.json: .*expected the manifest of a store"):
+            Store(tmp_path / "else")
 
 
 FULL_DISK = """

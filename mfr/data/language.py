@@ -27,10 +27,10 @@ from .store import Group, Store, add_shard, dealt, intact, open_manifest, save_m
 if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['Side', 'DTYPES', 'documents', 'text_files', 'hub_documents', 'pack', 'in_batches', 'module_at', 'hidden_state',
-           'with_hidden_state', 'at_module', 'Captured', 'SeenEnough', 'evaluating', 'next_token_loss', 'capture',
-           'refuse_nonfinite', 'stream', 'captured_groups', 'CaptureConfig', 'fingerprint', 'captured_shard',
-           'holds_tokens', 'capture_manifest', 'capture_to_store']
+__all__ = ['Side', 'DTYPES', 'documents', 'hub_documents', 'pack', 'in_batches', 'module_at', 'hidden_state', 'with_hidden_state',
+           'at_module', 'next_token_loss', 'Captured', 'SeenEnough', 'evaluating', 'capture', 'refuse_nonfinite',
+           'captured_groups', 'stream', 'CaptureConfig', 'fingerprint', 'captured_shard', 'holds_tokens',
+           'capture_manifest', 'capture_to_store']
 
 # %% ../../nbs/12_language.ipynb #1cda857d
 def documents(
@@ -40,24 +40,16 @@ def documents(
 ) -> Iterator[str]:
     "The documents of a source, one after the other, in a fixed order."
     path = Path(source)
-    if path.is_file(): yield path.read_text(encoding="utf-8")
-    elif path.is_dir(): yield from text_files(path)
-    else: yield from hub_documents(str(source), split, column)
-
-# %% ../../nbs/12_language.ipynb #0e32f0f5
-def text_files(folder: Path) -> Iterator[str]:
-    "The .txt files of a folder and of those in it, sorted by name."
-    files = sorted(folder.rglob("*.txt"))
-    if not files: raise ValueError(f"text: expected .txt files in the folder {folder}, found none")
+    if not path.exists():
+        yield from hub_documents(str(source), split, column)
+        return
+    files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
+    if path.is_dir() and not files: raise ValueError(f"text: expected .txt files in the folder {path}, found none")
     for file in files: yield file.read_text(encoding="utf-8")
 
-# %% ../../nbs/12_language.ipynb #9a48c9d7
-def hub_documents(
-    name: str,  # of a dataset of the Hugging Face Hub
-    split: str,
-    column: str,  # that holds the text
-) -> Iterator[str]:
-    "The documents of a dataset, streamed."
+# %% ../../nbs/12_language.ipynb #7b2ee477
+def hub_documents(name: str, split: str, column: str) -> Iterator[str]:
+    "The documents of a dataset of the Hugging Face Hub, streamed."
     try: from datasets import load_dataset
     except ImportError as e:
         needed = "data sets of the Hub need the extra: pip install 'mfr[gpt2]'"
@@ -74,7 +66,7 @@ def hub_documents(
 def pack(
     documents: Iterable[str] | Iterable[Iterable[int]],  # texts, or token ids already
     length: int,  # tokens in a sequence, l
-    encode: Callable[[str], list[int]] | None = None,  # a tokenizer's encode, without special tokens; None for token ids
+    encode: Callable[[str], list[int]] | None = None,  # of a tokenizer, without special tokens; None for token ids
     separator: int | None = None,  # token before every document
 ) -> Iterator[Int[Tensor, "l"]]:
     "Cut documents into full sequences; ValueError if there is not one."
@@ -93,7 +85,7 @@ def pack(
         got = f"got {len(waiting)} tokens in all"
         raise ValueError(f"text: expected at least one sequence of {length} tokens, {got}")
 
-# %% ../../nbs/12_language.ipynb #a393d028
+# %% ../../nbs/12_language.ipynb #2bdc17a3
 def in_batches(
     sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
     size: int,  # sequences in a batch, s
@@ -116,7 +108,7 @@ def module_at(
 # %% ../../nbs/12_language.ipynb #898feae7
 Side = Literal["output", "input"]
 
-# %% ../../nbs/12_language.ipynb #dbfb2b72
+# %% ../../nbs/12_language.ipynb #a67e7878
 def hidden_state(
     value: Any,  # what a module takes or gives: a tensor, a tuple, a list, or a mapping
     path: str,  # of the module, for the message
@@ -130,7 +122,7 @@ def hidden_state(
     if isinstance(value, Tensor): got = f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
     raise ValueError(f"path: expected {path} to handle floats of shape (sequences, tokens, d), got {got}")
 
-# %% ../../nbs/12_language.ipynb #fb2f2b48
+# %% ../../nbs/12_language.ipynb #6129f87f
 def with_hidden_state(
     value: Any,  # what a module gives
     new: Float[Tensor, "s l d"],
@@ -143,7 +135,7 @@ def with_hidden_state(
     value[first] = new
     return value
 
-# %% ../../nbs/12_language.ipynb #f7e41f95
+# %% ../../nbs/12_language.ipynb #ab4fd14a
 @contextmanager
 def at_module(
     model: nn.Module,
@@ -170,27 +162,7 @@ def at_module(
     try: yield
     finally: handle.remove()
 
-# %% ../../nbs/12_language.ipynb #f476b976
-class Captured(NamedTuple):
-    "What a module computes on some tokens."
-
-    activations: Float[Tensor, "s l d"]
-    gradients: Float[Tensor, "s l d"] | None  # of the loss, if asked for
-
-# %% ../../nbs/12_language.ipynb #1b87cac9
-class SeenEnough(Exception):  # noqa: N818 (it ends a forward pass, and is no error)
-    "Raised by a hook: the captured module has run."
-
-# %% ../../nbs/12_language.ipynb #0cb9ca7c
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    "While it lasts, the model is in `eval()` mode."
-    was_training = model.training
-    model.eval()
-    try: yield
-    finally: model.train(was_training)
-
-# %% ../../nbs/12_language.ipynb #320122fd
+# %% ../../nbs/12_language.ipynb #89f4d289
 def next_token_loss(
     logits: Float[Tensor, "s l v"],
     tokens: Int[Tensor, "s l"],
@@ -200,7 +172,27 @@ def next_token_loss(
     losses = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")  # (s (l-1),)
     return losses.view(len(tokens), -1)
 
-# %% ../../nbs/12_language.ipynb #97eef14b
+# %% ../../nbs/12_language.ipynb #f476b976
+class Captured(NamedTuple):
+    "What a module computes on some tokens."
+
+    activations: Float[Tensor, "s l d"]
+    gradients: Float[Tensor, "s l d"] | None  # of the loss, if asked for
+
+# %% ../../nbs/12_language.ipynb #c1c75467
+class SeenEnough(Exception):
+    "Raised by a hook: the captured module has run."
+
+# %% ../../nbs/12_language.ipynb #e880166e
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    "While it lasts, the model is in `eval()` mode."
+    was_training = model.training
+    model.eval()
+    try: yield
+    finally: model.train(was_training)
+
+# %% ../../nbs/12_language.ipynb #af92bcb2
 def capture(
     model: PreTrainedModel,
     path: str,  # of the module
@@ -224,14 +216,31 @@ def capture(
         slopes = torch.autograd.grad(next_token_loss(logits, tokens).sum(), seen[0])[0]
     return Captured(seen[0].detach(), slopes)
 
-# %% ../../nbs/12_language.ipynb #e04c19db
-def refuse_nonfinite(
-    x: Tensor,
-    whose: str,  # the module, for the message
-) -> Tensor:  # the same
-    "ValueError if there is NaN or Inf in it."
+# %% ../../nbs/12_language.ipynb #4c4bc525
+def refuse_nonfinite(x: Tensor, whose: str) -> Tensor:
+    "The tensor itself; ValueError naming the module if there is NaN or Inf in it."
     if torch.isfinite(x).all(): return x
     raise ValueError(f"path: expected finite activations of {whose}, found NaN or Inf")
+
+# %% ../../nbs/12_language.ipynb #cb1289cf
+def captured_groups(
+    model: PreTrainedModel,
+    path: str,  # of the module
+    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
+    side: Side,
+    at_once: int,  # sequences that the model reads at once
+    buffer: int,  # rows in a group, at least
+) -> Iterator[Group]:
+    "The rows of a text, as many together as fill the buffer."
+    held = []
+    for tokens in in_batches(sequences, at_once):
+        x = capture(model, path, tokens, side).activations  # (s, l, d)
+        held.append(refuse_nonfinite(x, path).flatten(0, 1))
+        rows = sum(len(part) for part in held)
+        if rows >= buffer:
+            yield Group(rows, partial(torch.cat, held))
+            held = []
+    if held: yield Group(rows, partial(torch.cat, held))
 
 # %% ../../nbs/12_language.ipynb #8788c92f
 def stream(
@@ -245,36 +254,13 @@ def stream(
     seed: int = 0,  # of the permutations
 ) -> Iterator[Float[Tensor, "b d"]]:
     "Batches of activations as the model makes them."
-    yield from dealt(
-        captured_groups(model, path, sequences, side, at_once, buffer), size, torch.Generator().manual_seed(seed)
-    )
-
-# %% ../../nbs/12_language.ipynb #0a1f06bb
-def captured_groups(
-    model: PreTrainedModel,
-    path: str,  # of the module
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
-    side: Side,
-    at_once: int,  # sequences that the model reads at once
-    buffer: int,  # rows in a group, at least
-) -> Iterator[Group]:
-    "The rows of a text, as many together as fill the buffer."
-    held = []
-    rows = 0
-    for tokens in in_batches(sequences, at_once):
-        x = capture(model, path, tokens, side).activations  # (s, l, d)
-        held.append(refuse_nonfinite(x, path).flatten(0, 1))
-        rows += len(held[-1])
-        if rows >= buffer:
-            yield Group(rows, partial(torch.cat, held))
-            held = []
-            rows = 0
-    if held: yield Group(rows, partial(torch.cat, held))
+    groups = captured_groups(model, path, sequences, side, at_once, buffer)
+    return dealt(groups, size, torch.Generator().manual_seed(seed))
 
 # %% ../../nbs/12_language.ipynb #11fec38e
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
-# %% ../../nbs/12_language.ipynb #acd8fb64
+# %% ../../nbs/12_language.ipynb #0e5ce4a5
 @dataclass(frozen=True)
 class CaptureConfig:
     "What to capture, and how to keep it; two captures with the same are the same."
@@ -290,7 +276,7 @@ class CaptureConfig:
         one_of(DTYPES, dtype=self.dtype)
         one_of(("output", "input"), side=self.side)
 
-# %% ../../nbs/12_language.ipynb #93de0da3
+# %% ../../nbs/12_language.ipynb #9612c3da
 def fingerprint(model: nn.Module) -> str:
     "A checksum of all weights and their names."
     crc = 0
@@ -299,7 +285,7 @@ def fingerprint(model: nn.Module) -> str:
         crc = zlib.crc32(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), crc)
     return f"{crc:08x}"
 
-# %% ../../nbs/12_language.ipynb #9bff8e91
+# %% ../../nbs/12_language.ipynb #b50c4423
 def captured_shard(
     model: PreTrainedModel,
     config: CaptureConfig,
@@ -317,29 +303,28 @@ def captured_shard(
     rows = {name: torch.cat(parts) for name, parts in kept.items() if parts}
     return {"tokens": tokens.flatten().int(), **rows}
 
-# %% ../../nbs/12_language.ipynb #ca784ad4
+# %% ../../nbs/12_language.ipynb #3fb38494
 def holds_tokens(
     folder: Path,  # of the store
-    shard: dict,  # its entry in the manifest
+    manifest: dict,
+    number: int,  # of the shard
     tokens: Int[Tensor, "s l"],
 ) -> bool:
-    "Is the shard there, whole, and of these tokens? ValueError if it is of others."
-    if not intact(folder, shard): return False
-    with safe_open(folder / shard["file"], "pt") as file: there = file.get_tensor("tokens")
+    "Is this shard there, whole, and of these tokens? ValueError if it is of others."
+    if number >= len(manifest["shards"]) or not intact(folder, manifest["shards"][number]): return False
+    with safe_open(folder / manifest["shards"][number]["file"], "pt") as file: there = file.get_tensor("tokens")
     if there.equal(tokens.flatten().int()): return True
-    number = int(shard["file"].split("-")[1].split(".")[0])
     raise ValueError(f"text: expected the text of {folder}, its shard {number} has other tokens")
 
-# %% ../../nbs/12_language.ipynb #87143209
+# %% ../../nbs/12_language.ipynb #47706eea
 def capture_manifest(
     folder: Path,  # of the store
     model: PreTrainedModel,
     config: CaptureConfig,
 ) -> dict:
     "The manifest of the folder, if it is of this model and configuration, or a new one."
-    settings = asdict(config)
-    mine = {"model": getattr(model.config, "name_or_path", ""), "weights": fingerprint(model), **settings}
-    manifest = open_manifest(folder, mine, settings)
+    mine = {"model": getattr(model.config, "name_or_path", ""), "weights": fingerprint(model), **asdict(config)}
+    manifest = open_manifest(folder, mine, must_agree=asdict(config))
     if manifest["weights"] != mine["weights"]:
         expected = f"{manifest['model']} with weights {manifest['weights']!r} as in {folder}"
         raise ValueError(f"model: expected {expected}, got {mine['weights']!r}")
@@ -359,16 +344,15 @@ def capture_to_store(
 
     folder = Path(folder)
     manifest = capture_manifest(folder, model, config)
-    there = list(manifest["shards"])
     done = 0
     with tqdm(unit="seq", desc="capture", disable=None if progress else True) as bar:
         for tokens in in_batches(sequences, config.shard):  # (s, l)
-            if done >= len(there) or not holds_tokens(folder, there[done], tokens):
+            if not holds_tokens(folder, manifest, done, tokens):
                 add_shard(folder, manifest, done, captured_shard(model, config, tokens, at_once))
             done += 1
             bar.update(len(tokens))
-    if done < len(there):
-        raise ValueError(f"text: expected the text of {folder}, which has {len(there)} shards; got only {done}")
+    there = len(manifest["shards"])
+    if done < there: raise ValueError(f"text: expected the text of {folder}, which has {there} shards; got only {done}")
     manifest["complete"] = True
     save_manifest(folder, manifest)
     return Store(folder)
