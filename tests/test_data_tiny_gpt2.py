@@ -5,7 +5,7 @@
 import math
 import torch
 from itertools import islice
-from mfr.data.activations import next_token_loss
+from mfr.data.language import next_token_loss
 from mfr.data.tiny_gpt2 import load_tiny, python_text
 
 

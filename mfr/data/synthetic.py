@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..checks import above, at_least, between
+
 # %% auto #0
-__all__ = ['SuperpositionConfig', 'Superposition']
+__all__ = ['SuperpositionConfig', 'Groups', 'grouped', 'race', 'purpose_seed', 'batch_generators', 'true_features', 'Codes',
+           'Superposition']
 
 # %% ../../nbs/10_synthetic.ipynb #4a1bd7d3
 @dataclass(frozen=True)
@@ -31,50 +35,115 @@ class SuperpositionConfig:
     seed: int = 0  # fixes the true features, and with its own seed each stream of batches
 
     def __post_init__(self):
-        for name in ("d_in", "n_features", "n_groups", "n_active"):
-            if (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected at least 1, got {v}")
-        if self.n_groups > self.n_features: raise ValueError(f"n_groups: expected at most n_features = {self.n_features}, got {self.n_groups}")
-        if (smallest := self.n_features // self.n_groups) < self.n_active:
-            raise ValueError(f"n_active: expected at most {smallest}, the smallest of {self.n_groups} groups of {self.n_features} features, got {self.n_active}")
-        if not 0 < self.decay <= 1: raise ValueError(f"decay: expected 0 < decay <= 1, got {self.decay}")
+        at_least(1, d_in=self.d_in, n_features=self.n_features, n_groups=self.n_groups, n_active=self.n_active)
+        between(1, self.n_features, n_groups=self.n_groups)
+        above(0, decay=self.decay)
+        between(0, 1, decay=self.decay)
+        smallest = self.n_features // self.n_groups
+        if self.n_active > smallest:
+            whose = f"the smallest of {self.n_groups} groups of {self.n_features} features"
+            raise ValueError(f"n_active: expected at most {smallest}, {whose}, got {self.n_active}")
+
+# %% ../../nbs/10_synthetic.ipynb #5bc675f3
+class Groups(NamedTuple):
+    "How features are grouped, and how long each keeps one waiting."
+
+    of_feature: Int[Tensor, "g"]  # group of each feature
+    first: Int[Tensor, "E"]  # first feature of each group
+    slowness: Float[Tensor, "E largest"]  # 1 / p of each place in a group; infinite where there is none
+
+# %% ../../nbs/10_synthetic.ipynb #1ca4bcc5
+def grouped(
+    config: SuperpositionConfig,
+    device: torch.device,  # of the tensors
+) -> Groups:
+    "Cut the features into groups whose sizes differ by at most one."
+    members = np.array_split(np.arange(config.n_features), config.n_groups)
+    first = np.array([group[0] for group in members])  # (E,)
+    size = np.array([len(group) for group in members])  # (E,)
+    place = np.arange(size.max())
+    slowness = np.where(place < size[:, None], config.decay ** -place.astype(float), np.inf)  # (E, largest)
+    return Groups(
+        torch.as_tensor(np.repeat(np.arange(config.n_groups), size), device=device),
+        torch.as_tensor(first, device=device),
+        torch.as_tensor(slowness, dtype=torch.float32, device=device),
+    )
+
+# %% ../../nbs/10_synthetic.ipynb #0f85493f
+def race(
+    slowness: Float[Tensor, "b largest"],  # 1 / p of every runner
+    n: int,  # how many to draw, K
+    generator: torch.Generator,
+) -> Int[Tensor, "b K"]:
+    "The first to arrive in each row: draws without replacement, with probabilities p."
+    arrival = torch.rand(slowness.shape, generator=generator, device=slowness.device)
+    arrival = arrival.log_().neg_().mul_(slowness)  # exponential, with mean 1 / p
+    return arrival.topk(n, largest=False, sorted=False).indices
 
 # %% ../../nbs/10_synthetic.ipynb #0dc55bbb
-def _number(seed: int, *key: int) -> int:
-    "A 32-bit seed made from a seed and what it is for; no two purposes share one, nor does a plain `manual_seed(0)` meet it."
+def purpose_seed(seed: int, *key: int) -> int:
+    """A 32-bit seed made from a seed and what it is for.
+
+    No two purposes share one, nor does a plain `manual_seed(0)` meet it.
+    """
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0])
 
-# %% ../../nbs/10_synthetic.ipynb #d3358cda
-class Superposition:
-    "Endless, reproducible batches of sparse mixtures of known features."
+# %% ../../nbs/10_synthetic.ipynb #24ca74a0
+def batch_generators(
+    stream: int,  # its number
+    start: int,  # number of the first batch
+    device: torch.device,
+) -> Iterator[torch.Generator]:  # without end
+    "For each batch of a stream the generator it is drawn with."
+    generator = torch.Generator(device)
+    for number in count(start): yield generator.manual_seed((stream + number) % 2**32)
+
+# %% ../../nbs/10_synthetic.ipynb #f6fb329c
+def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
+    "The features, drawn from a standard normal distribution on the CPU, so that they are the same for every device."
+    generator = torch.Generator().manual_seed(purpose_seed(config.seed))
+    return torch.randn(config.n_features, config.d_in, generator=generator)
+
+# %% ../../nbs/10_synthetic.ipynb #62837156
+class Codes:
+    "Sparse codes of known distribution: a group, some of its features, a coefficient each."
 
     def __init__(
         self,
-        config: SuperpositionConfig | None = None,  # the paper's, if not given
-        device: str | torch.device = "cpu",  # where features live and batches are generated
+        config: SuperpositionConfig,
+        device: str | torch.device = "cpu",  # where codes are drawn
     ):
-        self.config = c = config or SuperpositionConfig()
+        self.config = config
         self.device = torch.device(device)
-        gen = torch.Generator().manual_seed(_number(c.seed))
-        self.features = torch.randn(c.n_features, c.d_in, generator=gen).to(self.device)  # (g, d)
-        members = np.array_split(np.arange(c.n_features), c.n_groups)
-        first, size = np.array([m[0] for m in members]), np.array([len(m) for m in members])
-        place = np.arange(size.max())
-        slowness = np.where(place < size[:, None], c.decay ** -place.astype(float), np.inf)  # (E, largest group): 1 / p
-        self.groups = torch.as_tensor(np.repeat(np.arange(c.n_groups), size), device=self.device)  # (g,) group of each feature
-        self._first = torch.as_tensor(first, device=self.device)
-        self._slowness = torch.as_tensor(slowness, dtype=torch.float32, device=self.device)
+        self.table = grouped(config, self.device)
+        self.groups = self.table.of_feature  # (g,)
 
     def sample(
         self,
         batch_size: int,  # examples, b
         generator: torch.Generator,  # on the device of the data
     ) -> tuple[Int[Tensor, "b K"], Float[Tensor, "b K"]]:  # which features, with which coefficients
-        "Draw the sparse codes of one batch: a group, `n_active` of its features, a coefficient each."
+        "Draw the codes of one batch."
         on = dict(generator=generator, device=self.device)
         group = torch.randint(self.config.n_groups, (batch_size,), **on)  # (b,)
-        arrival = torch.rand(batch_size, self._slowness.shape[1], **on).log_().neg_().mul_(self._slowness[group])  # (b, largest group)
-        place = arrival.topk(self.config.n_active, largest=False, sorted=False).indices  # (b, K)
-        return place + self._first[group, None], torch.rand(place.shape, **on)
+        place = race(self.table.slowness[group], self.config.n_active, generator)  # (b, K)
+        return place + self.table.first[group, None], torch.rand(place.shape, **on)
+
+# %% ../../nbs/10_synthetic.ipynb #d3358cda
+class Superposition(Codes):
+    "Endless, reproducible batches of sparse mixtures of known features."
+
+    name = "synthetic"
+
+    def __init__(
+        self,
+        config: SuperpositionConfig | None = None,  # the paper's, if not given
+        device: str | torch.device = "cpu",  # where features live and batches are generated
+    ):
+        super().__init__(config or SuperpositionConfig(), device)
+        self.features = true_features(self.config).to(self.device)  # (g, d)
+        self.d_in = self.config.d_in
+        self.key = {"name": self.name} | asdict(self.config)
 
     def mix(self, features: Int[Tensor, "b K"], coefficients: Float[Tensor, "b K"]) -> Float[Tensor, "b d"]:
         "Sum the chosen features, weighted: x = F^T a."
@@ -87,8 +156,6 @@ class Superposition:
         start: int = 0,  # number of the first batch, to take up a stream where it was left
     ) -> Iterator[Float[Tensor, "b d"]]:  # without end
         "Generate batches for ever, each when it is asked for."
-        if batch_size < 1: raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        generator, stream = torch.Generator(self.device), _number(self.config.seed, seed)
-        for number in count(start):
-            generator.manual_seed((stream + number) % 2**32)
+        at_least(1, batch_size=batch_size)
+        for generator in batch_generators(purpose_seed(self.config.seed, seed), start, self.device):
             yield self.mix(*self.sample(batch_size, generator))
