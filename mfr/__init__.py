@@ -2,14 +2,11 @@
 
 __version__ = "0.1.0"
 
+from mfr.batch import Batch
+from mfr.code import Code
 from mfr.data.synthetic import Superposition, SuperpositionConfig
-from mfr.saving import load, save
-from mfr.mutual import mutual_penalty
-from mfr.sae import Code, SAEConfig, SAEStack
+from mfr.mutual import Mutual, mutual_penalty
+from mfr.reinit import Restarts
+from mfr.sae import SAEConfig, SAEStack
 from mfr.similarity import cosine, match, mmcs, nearest
 from mfr.train import History, TrainConfig, fit
-
-__all__ = [
-    "Code", "History", "SAEConfig", "SAEStack", "Superposition", "SuperpositionConfig", "TrainConfig",
-    "cosine", "fit", "load", "match", "mmcs", "mutual_penalty", "nearest", "save",
-]

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 # %% auto #0
-__all__ = ['topk', 'screened_topk', 'margin_of', 'reconstruct', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
+__all__ = ['topk', 'screened_topk', 'margin_of', 'compare', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
 
 # %% ../nbs/02_compiled.ipynb #419321ed
 @njit(fastmath=True, cache=True)
@@ -21,7 +21,7 @@ def _moments(row):
     mean = total / len(row)
     return mean, np.sqrt(max(square / len(row) - mean * mean, row[0] * 0))
 
-
+# %% ../nbs/02_compiled.ipynb #67433329
 @njit(cache=True)
 def _reaching(row, threshold, found):
     "Positions of the entries that reach the threshold, in `found`; how many there are."
@@ -44,7 +44,9 @@ def _reaching(row, threshold, found):
 def _separate(values, n, k):
     "A number that exactly k of values[:n] reach, or else the k-th largest of them."
     low, high = values[0], values[0]
-    for a in range(n): low, high = min(low, values[a]), max(high, values[a])
+    for a in range(n):
+        low = min(low, values[a])
+        high = max(high, values[a])
     count = np.int32(0)
     for a in range(n): count += np.int32(values[a] >= high)
     if count >= k: return high
@@ -57,7 +59,7 @@ def _separate(values, n, k):
         else: high = middle
         if count == k: return low
 
-
+# %% ../nbs/02_compiled.ipynb #e525f737
 @njit(cache=True)
 def _keep(row, found, scratch, n, k):
     "Reduce `found` to the k largest, in order of position; of equal ones the first stay."
@@ -73,36 +75,42 @@ def _keep(row, found, scratch, n, k):
     return m
 
 # %% ../nbs/02_compiled.ipynb #44e170f2
+@njit(cache=True)
+def _likely(row, k, z, found, scratch):
+    "Positions of at least k entries, the largest among them, in `found`; how many, and the adapted z."
+    n = 0
+    mean, spread = _moments(row)
+    for _ in range(24):
+        scratch[0] = mean + z * spread  # in the row's own precision, or every comparison would be in double
+        n = _reaching(row, scratch[0], found)
+        if n >= k: return n, z + (0.02 if 2 * n > 3 * k + 8 else 0.0)
+        z -= 0.1
+    for j in range(len(row)): found[j] = j
+    return len(row), z
+
+# %% ../nbs/02_compiled.ipynb #17596560
 @njit(parallel=True, cache=True)
 def topk(
     pre,  # (b, f) pre-activations
     k,  # how many to keep of each row
     z,  # where to look first: standard deviations above the mean
-    values,  # (b, >= k) receives the k largest in its first k columns ...
-    indices,  # (b, >= k) ... and these their positions, ascending
+    values,  # (b, k) receives the k largest ...
+    latents,  # (b, k) ... and these their positions, ascending
     parts,  # independent parts of the rows
 ):
     "Exactly the k largest of every row, ties to the lowest position."
     b, f = pre.shape
     size = (b + parts - 1) // parts
     for part in prange(parts):
-        found, scratch, mine = np.empty(f + 1, np.int64), np.empty(f + 1, pre.dtype), z  # one more: `_reaching` and `_keep` write before they decide
+        found = np.empty(f + 1, np.int64)  # one more: `_reaching` and `_keep` write before they decide
+        scratch = np.empty(f + 1, pre.dtype)
+        mine = z
         for r in range(part * size, min(b, (part + 1) * size)):
-            row, n = pre[r], 0
-            mean, spread = _moments(row)
-            for _ in range(24):
-                scratch[0] = mean + mine * spread  # in the row's own precision, or every comparison would be in double
-                n = _reaching(row, scratch[0], found)
-                if n >= k: break
-                mine -= 0.1
-            if n < k:
-                n = f
-                for j in range(f): found[j] = j
-            if 2 * n > 3 * k + 8: mine += 0.02
-            if n > k: n = _keep(row, found, scratch, n, k)
+            n, mine = _likely(pre[r], k, mine, found, scratch)
+            if n > k: n = _keep(pre[r], found, scratch, n, k)
             for a in range(n):
-                values[r, a] = row[found[a]]
-                indices[r, a] = found[a]
+                values[r, a] = pre[r, found[a]]
+                latents[r, a] = found[a]
 
 # %% ../nbs/02_compiled.ipynb #b4680e22
 @njit(fastmath=True, cache=True)
@@ -119,7 +127,7 @@ def _upper(pre, bits, c, margin, length, upper):
     mean = total / len(pre)
     return mean, np.sqrt(max(square / len(pre) - mean * mean, np.float32(0)))
 
-
+# %% ../nbs/02_compiled.ipynb #3a7bb735
 @njit(cache=True)
 def _candidates(upper, margin, length, k, mean, spread, z, found, scratch):
     "Positions whose upper ends reach the k-th largest lower end, in `found`; how many, and the adapted z."
@@ -150,14 +158,14 @@ def _dot(a, b):
     for c in range(len(a)): total += a[c] * b[c]
     return total
 
-
+# %% ../nbs/02_compiled.ipynb #b0e05fb9
 @njit(parallel=True, cache=True)
 def screened_topk(
     pre,  # (b, f) products in bfloat16, as 16-bit integers, without the bias
     x, W, c,  # (b, d), (f, d), (f,)
     margin,  # (f,) how far each entry may be off, per length of x
     lengths,  # (b,) lengths of x
-    k, z, values, indices, parts,  # as in `topk`
+    k, z, values, latents, parts,  # as in `topk`
     hard,  # (b,) receives True for rows with too many candidates, which are left alone
 ):
     "The k largest of x W' + c, where every row's candidates are few enough."
@@ -175,7 +183,7 @@ def screened_topk(
             if n > k: n = _keep(row, found, scratch, n, k)
             for a in range(n):
                 values[r, a] = row[found[a]]
-                indices[r, a] = found[a]
+                latents[r, a] = found[a]
 
 # %% ../nbs/02_compiled.ipynb #84b976ef
 def margin_of(
@@ -192,96 +200,108 @@ def _add_four(to, w, a, rows, latents):
     w0, w1, w2, w3 = w[a], w[a + 1], w[a + 2], w[a + 3]
     for c in range(len(to)): to[c] += w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c]
 
+# %% ../nbs/02_compiled.ipynb #63fe18cf
+@njit(fastmath=True, cache=True)
+def _add_all(to, w, rows, latents):
+    "to += sum of w[a] rows[latents[a]]."
+    last = len(latents) - len(latents) % 4
+    for a in range(0, last, 4): _add_four(to, w, a, rows, latents)
+    for a in range(last, len(latents)):
+        row = rows[latents[a]]
+        for c in range(len(to)): to[c] += w[a] * row[c]
 
+# %% ../nbs/02_compiled.ipynb #3a28febe
 @njit(parallel=True, fastmath=True, cache=True)
-def reconstruct(
+def compare(
     target,  # (m, b, d) what is reconstructed, m = n or 1
     rows, scale,  # (n, f, d) rows of any length, (n, f) one over their lengths
-    indices, values, k,  # (n, b, K), (n, b, K), (n,)
+    values, latents, offsets,  # the code
     error,  # (n, b, d) receives the reconstruction minus the target
     square,  # (n, b) receives its square
-    weights,  # (n, b, K) receives values times scale, 0 past a member's k
-    products,  # (n, b, K) receives the error's products with the unit rows, 0 past a member's k
+    weights,  # (P,) receives values times scale
+    products,  # (P,) receives the error's products with the unit rows
 ):
     "Errors, their squares and their products with what is active."
-    n, b, K = indices.shape
+    n, b, _ = error.shape
     for t in prange(n * b):
-        r, i = t // n, t % n  # members alternate, so that threads share those with a large k
-        e, x, latents, w, total = error[i, r], target[i % len(target), r], indices[i, r], weights[i, r], scale[0, 0] * 0
-        for a in range(k[i]): w[a] = values[i, r, a] * scale[i, latents[a]]
+        r, i = t // n, t % n  # members alternate, so that threads share those with many pairs
+        first, last = offsets[i * b + r], offsets[i * b + r + 1]
+        e, x, total = error[i, r], target[i % len(target), r], scale[0, 0] * 0
+        w, own = weights[first:last], latents[first:last]
+        for a in range(len(own)): w[a] = values[first + a] * scale[i, own[a]]
         for c in range(len(e)): e[c] = -x[c]
-        for a in range(0, k[i] - 3, 4): _add_four(e, w, a, rows[i], latents)
-        for a in range(k[i] - k[i] % 4, k[i]):
-            row = rows[i, latents[a]]
-            for c in range(len(e)): e[c] += w[a] * row[c]
+        _add_all(e, w, rows[i], own)
         for c in range(len(e)): total += e[c] * e[c]
         square[i, r] = total
-        for a in range(k[i]): products[i, r, a] = scale[i, latents[a]] * _dot(e, rows[i, latents[a]])
-        for a in range(k[i], K): w[a] = products[i, r, a] = 0
+        for a in range(len(own)): products[first + a] = scale[i, own[a]] * _dot(e, rows[i, own[a]])
 
 # %% ../nbs/02_compiled.ipynb #9a07eb60
 @njit(parallel=True, fastmath=True, cache=True)
 def dots(
     examples, rows,  # (n, b, d), (n, f, d)
-    indices, k,  # (n, b, K), (n,)
-    out,  # (n, b, K) receives the dot products, 0 past a member's k
+    latents, offsets,  # of the code
+    out,  # (P,) receives the dot products
 ):
-    "out = <example, row> for every active pair."
-    n, b, K = indices.shape
+    "out = <example, row> for every pair."
+    n, b, _ = examples.shape
     for t in prange(n * b):
         r, i = t // n, t % n
-        for a in range(k[i]): out[i, r, a] = _dot(examples[i, r], rows[i, indices[i, r, a]])
-        for a in range(k[i], K): out[i, r, a] = 0
+        for p in range(offsets[i * b + r], offsets[i * b + r + 1]):
+            out[p] = _dot(examples[i, r], rows[i, latents[p]])
 
 # %% ../nbs/02_compiled.ipynb #9f389f07
 @njit(parallel=True, fastmath=True, cache=True)
 def add_rows(
     out,  # (n, f, d) rows to add to
-    indices, k,  # (n, b, K), (n,)
-    weights, rows,  # (n, b, K), (m, b, d) examples to add, m = n or 1
+    latents, offsets,  # of the code
+    weights, rows,  # (P,), (m, b, d) examples to add, m = n or 1
     columns,  # parts that the columns are cut into
 ):
     "out[i, j] += weight * row, for every pair of latent j and example in member i."
-    n, b, _ = indices.shape
-    size = (out.shape[2] + columns - 1) // columns
+    n, _, d = out.shape
+    b = rows.shape[1]
+    size = (d + columns - 1) // columns
     for task in prange(n * columns):
-        i, low, high = task // columns, task % columns * size, min(out.shape[2], (task % columns + 1) * size)
+        i, low = task // columns, task % columns * size
+        high = min(d, low + size)
         for r in range(b):
             row = rows[i % len(rows), r, low:high]
-            for a in range(k[i]):
-                to, w = out[i, indices[i, r, a], low:high], weights[i, r, a]
+            for p in range(offsets[i * b + r], offsets[i * b + r + 1]):
+                to, w = out[i, latents[p], low:high], weights[p]
                 for c in range(len(to)): to[c] += w * row[c]
 
 # %% ../nbs/02_compiled.ipynb #4a73ba5d
 @njit(parallel=True, fastmath=True, cache=True)
 def add_two_rows(
-    out, indices, k,  # as in `add_rows`
-    weights, rows,  # (n, b, K), (m, b, d)
-    weights2, rows2,  # (n, b, K), (m2, b, d)
+    out, latents, offsets,  # as in `add_rows`
+    weights, rows,  # (P,), (m, b, d)
+    weights2, rows2,  # (P,), (m2, b, d)
     columns,  # parts that the columns are cut into
 ):
     "`add_rows` of both, in one walk."
-    n, b, _ = indices.shape
-    size = (out.shape[2] + columns - 1) // columns
+    n, _, d = out.shape
+    b = rows.shape[1]
+    size = (d + columns - 1) // columns
     for task in prange(n * columns):
-        i, low, high = task // columns, task % columns * size, min(out.shape[2], (task % columns + 1) * size)
+        i, low = task // columns, task % columns * size
+        high = min(d, low + size)
         for r in range(b):
             row, row2 = rows[i % len(rows), r, low:high], rows2[i % len(rows2), r, low:high]
-            for a in range(k[i]):
-                to, w, w2 = out[i, indices[i, r, a], low:high], weights[i, r, a], weights2[i, r, a]
+            for p in range(offsets[i * b + r], offsets[i * b + r + 1]):
+                to, w, w2 = out[i, latents[p], low:high], weights[p], weights2[p]
                 for c in range(len(to)): to[c] += w * row[c] + w2 * row2[c]
 
 # %% ../nbs/02_compiled.ipynb #581ef16a
 @njit(parallel=True, cache=True)
 def add_numbers(
     out,  # (n, f) numbers to add to
-    indices, k, weights,  # (n, b, K), (n,), (n, b, K)
+    latents, offsets, weights,  # of the code; (P,)
 ):
     "out[i, j] += weight, for every pair of latent j in member i."
-    n, b, _ = indices.shape
+    n = len(out)
+    b = (len(offsets) - 1) // n
     for i in prange(n):
-        for r in range(b):
-            for a in range(k[i]): out[i, indices[i, r, a]] += weights[i, r, a]
+        for p in range(offsets[i * b], offsets[(i + 1) * b]): out[i, latents[p]] += weights[p]
 
 # %% ../nbs/02_compiled.ipynb #206b518c
 @njit(parallel=True, fastmath=True, cache=True)

@@ -6,20 +6,56 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .kernels import Matches, pull
-from .select import TopK
+from .checks import at_least, one_of
+from .code import by_loops, loops, times_active
+from .sae import Pass, SAEStack
+from .select import topk
 from .similarity import match, match_offers
+from .terms import Term
 
 # %% auto #0
-__all__ = ['Matching', 'find_matches', 'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha']
+__all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
+           'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha', 'MutualSettings', 'Mutual']
+
+# %% ../nbs/31_mutual.ipynb #89dff651
+class Matches(NamedTuple):
+    "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
+
+    start: Int[Tensor, "n*f+1"]  # where the partners of each latent begin, and the end
+    partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
+    order: Int[Tensor, "n*f"]  # all latents, partners near each other: kind to caches, without meaning otherwise
+
+# %% ../nbs/31_mutual.ipynb #cdfac840
+class Towards(NamedTuple):
+    "What pulls at each row."
+
+    rows: Float[Tensor, "q d"]  # sum of the partners' unit rows
+    along: Float[Tensor, "q"]  # its product with the row's own unit row
+
+# %% ../nbs/31_mutual.ipynb #cd59ee22
+def towards_partners(
+    rows: Float[Tensor, "q d"],  # of any length
+    scale: Float[Tensor, "q"],  # one over their lengths
+    matches: Matches,  # partners of each row
+) -> Towards:
+    "The sum of every row's partners, as unit rows."
+    if by_loops(rows, scale):
+        out = Towards(torch.empty_like(rows), torch.empty_like(scale))
+        loops().pull(*(t.numpy() for t in (rows, scale, *matches, *out)))
+        return out
+    weights = scale[matches.partner]
+    total = F.embedding_bag(matches.partner, rows, matches.start[:-1], mode="sum", per_sample_weights=weights)
+    return Towards(total, torch.einsum("qd,qd->q", rows, total) * scale)
 
 # %% ../nbs/31_mutual.ipynb #52eaae1a
 Matching = Literal["max", "one-to-one"]
@@ -28,65 +64,88 @@ Matching = Literal["max", "one-to-one"]
 def _listed(pairs: Int[Tensor, "2 P"], n: int, f: int) -> Matches:
     "Pairs (a, b) as lists of partners, and the latents in the order of their partners in the first member."
     here, there = torch.cat([pairs, pairs.flip(0)], dim=1)  # (2P,) each
-    every, inside = torch.arange(n * f, device=here.device), there < f
+    every = torch.arange(n * f, device=here.device)
+    inside = there < f
     leader = every.clone()
     leader[here[inside]] = there[inside]
     leader[:f] = every[:f]
     here, order = here.sort(stable=True)
-    return Matches(torch.searchsorted(here, torch.arange(n * f + 1, device=here.device)), there[order], leader.argsort(stable=True))
+    start = torch.searchsorted(here, torch.arange(n * f + 1, device=here.device))
+    return Matches(start, there[order], leader.argsort(stable=True))
 
 # %% ../nbs/31_mutual.ipynb #13ededf2
-def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> tuple[Float[Tensor, "f m"], Int[Tensor, "f m"]]:
-    "The m largest cosines of each row of U with rows of V, and which these are; of several, who comes last need not be exact."
-    cosines, indices = TopK((m,))(U, V[None], V.new_zeros(1, len(V)), "fp32" if m == 1 else "bf16")
-    return cosines[0], indices[0]
+class Nearest(NamedTuple):
+    "The rows of V nearest to each row of U."
+
+    cosines: Float[Tensor, "f m"]
+    rows: Int[Tensor, "f m"]  # of V, in any order
+
+# %% ../nbs/31_mutual.ipynb #b2570e6e
+def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> Nearest:
+    "The m nearest of each row; of several, who comes last need not be exact."
+    code = topk(U[None], V[None], V.new_zeros(1, len(V)), (m,), "fp32" if m == 1 else "bf16")
+    return Nearest(code.values.view(len(U), m), code.latents.view(len(U), m))
+
+# %% ../nbs/31_mutual.ipynb #aadf130b
+def _partners(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], matching: Matching, nearest: int) -> Int[Tensor, "f"]:
+    "For each row of U its partner in V."
+    if matching == "max": return _nearest(U, V, 1).rows[:, 0]
+    return match_offers(U, V, *_nearest(U, V, nearest)) if 0 < nearest < len(U) else match(U, V)[2]
 
 # %% ../nbs/31_mutual.ipynb #a0af2aee
 @torch.no_grad()
 def find_matches(
     D: Float[Tensor, "n f d"],  # unit rows
-    matching: Matching = "one-to-one",  # each latent's nearest in every other member, or the best assignment of each two members
+    matching: Matching = "one-to-one",  # the best assignment of each two members, or each latent's nearest ("max")
     nearest: int = 0,  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
+    alive: Bool[Tensor, "n f"] | None = None,  # latents that may be matched; None for all
 ) -> Matches:
     "Match the latents of every two members. One-to-one is symmetric, so each two members are assigned once."
-    (n, f, _), every = D.shape, torch.arange(D.shape[1], device=D.device)
+    n, f, _ = D.shape
     if n < 2: raise ValueError(f"D: expected at least 2 members to compare, got {n}")
-    if matching == "max": pairs = [torch.stack([i * f + every, j * f + _nearest(D[i], D[j], 1)[1][:, 0]]) for i, j in permutations(range(n), 2)]
-    elif matching == "one-to-one":
-        def assign(U, V): return match_offers(U, V, *_nearest(U, V, nearest)) if 0 < nearest < f else match(U, V)[2]
-        pairs = [torch.stack([i * f + every, j * f + assign(D[i], D[j])]) for i, j in combinations(range(n), 2)]
-    else: raise ValueError(f"matching: expected 'max' or 'one-to-one', got {matching!r}")
-    return _listed(torch.cat(pairs, dim=1), n, f)
+    one_of(get_args(Matching), matching=matching)
+    if alive is not None: D = D * alive[..., None]  # a zero row is nobody's nearest
+    every = torch.arange(f, device=D.device)
+    two = permutations(range(n), 2) if matching == "max" else combinations(range(n), 2)
+    found = [torch.stack([i * f + every, j * f + _partners(D[i], D[j], matching, nearest)]) for i, j in two]
+    pairs = torch.cat(found, dim=1)  # (2, P)
+    if alive is not None: pairs = pairs[:, alive.flatten()[pairs].all(0)]
+    return _listed(pairs, n, f)
 
 # %% ../nbs/31_mutual.ipynb #ab17fef3
 class _MatchedPenalty(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, D, matches):
-        rows = D.reshape(-1, D.shape[-1])  # (n f, d)
-        towards, along = pull(rows, rows.new_ones(len(rows)), matches)
-        ctx.save_for_backward(towards)
-        ctx.shape, ctx.m = D.shape, len(matches.partner)
-        return 1 - along.sum() / ctx.m
+    def forward(ctx, rows, matches):
+        flat = rows.reshape(-1, rows.shape[-1])  # (n f, d)
+        tiny = torch.finfo(rows.dtype).tiny
+        scale = torch.linalg.vector_norm(flat, dim=1).clamp_min(tiny).reciprocal()  # (n f,)
+        towards = towards_partners(flat, scale, matches)
+        ctx.save_for_backward(flat, scale, *towards)
+        ctx.shape, ctx.m = rows.shape, max(1, len(matches.partner))
+        return 1 - towards.along.sum() / ctx.m if len(matches.partner) else rows.new_zeros(())
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        return (ctx.saved_tensors[0] * (-2 * g / ctx.m)).view(ctx.shape), None
+        flat, scale, towards, along = ctx.saved_tensors
+        strength = scale * (-2 * g / ctx.m)  # (n f,)
+        grad = flat * (-strength * scale * along)[:, None]
+        return grad.addcmul_(towards, strength[:, None]).view(ctx.shape), None
 
 # %% ../nbs/31_mutual.ipynb #73be140a
 def matched_penalty(
-    D: Float[Tensor, "n f d"],  # unit rows
+    rows: Float[Tensor, "n f d"],  # of any length
     matches: Matches,  # from `find_matches`, now or some steps ago
 ) -> Float[Tensor, ""]:  # 0 where all matched latents coincide
-    "1 - mean cosine of the matched pairs, with the gradient through these pairs alone."
-    return _MatchedPenalty.apply(D, matches)
+    "1 - mean cosine of the matched pairs, with the gradient through these pairs alone; differentiable once."
+    return _MatchedPenalty.apply(rows, matches)
 
 # %% ../nbs/31_mutual.ipynb #1969c92a
 def mutual_penalty(
     D: Float[Tensor, "n f d"],  # unit rows, n >= 2
     matching: Matching = "max",  # "max" is the paper's text, "one-to-one" its code
 ) -> Float[Tensor, ""]:  # between 0 and 2
-    "1 - mean over ordered pairs of members of their MMCS (paper, section 3), or of their matched similarity; exact gradient."
+    "1 - mean over pairs of members of their MMCS (paper, section 3), or of their matched similarity; exact gradient."
     return matched_penalty(D, find_matches(D.detach(), matching))
 
 # %% ../nbs/31_mutual.ipynb #a59ce893
@@ -97,14 +156,102 @@ def warmup(
     "Cosine warm-up of the penalty's weight (paper, section 3)."
     return 1.0 if step >= length else (1 - math.cos(math.pi * step / length)) / 2
 
+# %% ../nbs/31_mutual.ipynb #067dd6cd
+Relative = Literal["variance", "loss", None]
+
 # %% ../nbs/31_mutual.ipynb #2826484e
 def choose_alpha(
-    alpha: float | Literal["match"],  # in units of the loss, or "match"
-    alpha_rel: float,  # share of the data's variance; used where alpha is 0
-    loss: float,  # mean reconstruction loss of the members at the start
-    penalty: float,  # penalty at the start, without weight
-    variance: float,  # of the data, mean over dimensions
+    weight: float,  # of the penalty
+    relative_to: Relative,  # "variance" of the data; "loss" over penalty at the start; None: in units of the loss
+    target: Float[Tensor, "b d"],  # the first batch
+    loss: Float[Tensor, "n"],  # at the start
+    penalty: float,  # at the start, without weight
 ) -> float:  # alpha, in units of the loss
     "The weight of the penalty as a number."
-    if alpha == "match": return loss / penalty
-    return float(alpha) or alpha_rel * variance
+    if relative_to == "variance": return weight * target.var(0, correction=0).mean().item()
+    return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
+
+# %% ../nbs/31_mutual.ipynb #7139a792
+FIRST = 50  # steps from the first search to the second
+WORTH = 0.05  # a search that lowers the penalty by less than this share of it was hardly needed
+
+# %% ../nbs/31_mutual.ipynb #1901f781
+@dataclass
+class MutualSettings:
+    "What can be set of the mutual penalty; the defaults are advised."
+
+    weight: float = 0.003  # alpha, in units of what it is relative to
+    relative_to: Relative = "variance"  # "variance" of the data; "loss" at the start; None for units of the loss
+    matching: Matching = "one-to-one"  # "max" is the paper's text, "one-to-one" its code
+    warmup: int = 100  # steps until the penalty has its full weight
+    every: int = 8  # steps between two pulls, each as many times as hard
+    nearest: int = 16  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
+    renew: int = 0  # steps between two searches for the matches; 0: rarer and rarer while they change little
+    dead_after: int = 50_000  # examples, of the steps that pull, without activity after which a latent is dead
+
+    def __post_init__(self):
+        at_least(0, weight=self.weight, warmup=self.warmup, nearest=self.nearest, renew=self.renew)
+        at_least(1, every=self.every, dead_after=self.dead_after)
+        one_of(get_args(Relative), relative_to=self.relative_to)
+        one_of(get_args(Matching), matching=self.matching)
+
+# %% ../nbs/31_mutual.ipynb #25323a4d
+@dataclass
+class Mutual(MutualSettings, Term):
+    "The mutual penalty (paper, section 3), added to the loss of every member."
+
+    STATE: ClassVar[tuple[str, ...]] = ("alpha", "penalty", "matches", "next_search", "wait", "unseen")
+
+    @classmethod
+    def exact(cls, **settings) -> Mutual:
+        "The same without economies: the exact matching, searched at every step, pulling at every step."
+        return cls(**dict(every=1, nearest=0, renew=1) | settings)
+
+    def begin(self, stack: SAEStack) -> None:
+        "Refuse a stack of one; know nothing yet."
+        _begin(self, stack)
+
+    def __call__(self, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""] | None:
+        "alpha w(t) (1 - mean cosine of matched latents), at every so many steps."
+        return None if step % self.every else _pull(self, stack, out, step)
+
+    def restarted(self, i: int) -> None:
+        "Matches with a member that begins again are void: search at the next pull."
+        self.matches = None
+        self.unseen[i] = 0
+
+    def log(self) -> dict[str, float]:
+        "The penalty without its weight, at the last pull."
+        return {} if self.penalty is None else {"penalty": float(self.penalty)}
+
+# %% ../nbs/31_mutual.ipynb #796961ac
+def _begin(term: Mutual, stack: SAEStack) -> None:
+    "The state before the first step."
+    n, f = stack.config.n, stack.config.d_hidden
+    if n < 2: raise ValueError(f"n: expected at least 2 members for a mutual penalty, got {n}")
+    term.alpha = term.penalty = term.matches = None
+    term.next_search, term.wait = 0, term.renew or FIRST
+    term.unseen = torch.zeros(n, f, dtype=torch.long, device=stack.W.device)  # examples since a latent was last active
+
+# %% ../nbs/31_mutual.ipynb #8cd59938
+def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""]:
+    "The weighted penalty of a step that pulls."
+    term.unseen = (term.unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
+    if term.matches is None or step >= term.next_search: _search(term, stack, step)
+    penalty = matched_penalty(stack.rows, Matches(*term.matches))
+    term.penalty = penalty.detach()
+    if term.alpha is None:
+        term.alpha = choose_alpha(term.weight, term.relative_to, out.target, out.loss.detach(), term.penalty.item())
+    return term.alpha * warmup(step, term.warmup) * term.every * penalty
+
+# %% ../nbs/31_mutual.ipynb #fb1adf57
+@torch.no_grad()
+def _search(term: Mutual, stack: SAEStack, step: int) -> None:
+    "Find new matches, and say when to search again."
+    old, alive = term.matches, term.unseen < term.dead_after
+    D = stack.decoder.detach()
+    term.matches = find_matches(D, term.matching, term.nearest, None if alive.all() else alive)
+    if old is not None and not term.renew:
+        before, now = (matched_penalty(D, Matches(*m)) for m in (old, term.matches))
+        if before - now < WORTH * now: term.wait *= 2
+    term.next_search = step + term.wait

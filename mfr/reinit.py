@@ -5,14 +5,17 @@
 # %% ../nbs/32_reinit.ipynb #ed71731c
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
+from .checks import at_least
+from .code import Code, times_active
+
 # %% auto #0
-__all__ = ['inactivity', 'Activity', 'Restart', 'Starts']
+__all__ = ['inactivity', 'Activity', 'Restart', 'Verdicts', 'judge', 'Restarts', 'due', 'state_of', 'load_state']
 
 # %% ../nbs/32_reinit.ipynb #18198659
 def inactivity(
@@ -33,12 +36,10 @@ class Activity:
         self.count = torch.zeros(n, f, device=device)  # activations, older ones fading
         self.weight = torch.zeros(n, 1, device=device)  # examples, fading alike
 
-    def update(self, indices: Int[Tensor, "n b K"], k: tuple[int, ...]) -> None:
-        "Count one batch; entries past a member's k do not count."
-        counts = torch.as_tensor(k, device=indices.device)[:, None, None] > torch.arange(indices.shape[2], device=indices.device)
-        ones = counts.expand(indices.shape).to(self.count.dtype)
-        self.count.mul_(self.memory).scatter_add_(1, indices.flatten(1), ones.flatten(1))
-        self.weight.mul_(self.memory).add_(indices.shape[1])
+    def update(self, code: Code) -> None:
+        "Count one batch."
+        self.count.mul_(self.memory).add_(times_active(code))
+        self.weight.mul_(self.memory).add_(code.shape[1])
 
     @property
     def rate(self) -> Float[Tensor, "n f"]:
@@ -60,39 +61,72 @@ class Restart:
     attempt: int  # the start taken up: 1, 2, ... are new, an earlier number is the best of those seen
     settled: bool  # whether this was the last word although the start was bad
 
-# %% ../nbs/32_reinit.ipynb #a86b042c
-class Starts:
-    "Judges the starts of a stack's members and decides who begins again."
+# %% ../nbs/32_reinit.ipynb #ef5254c6
+@dataclass
+class Verdicts:
+    "What is known of the starts of one member."
 
-    def __init__(
-        self,
-        n: int,  # members
-        limit: float = 0.5,  # inactivity above which a start is bad
-        max_restarts: int = 3,  # fresh starts a member may have
-        window: int = 100,  # early steps in which starts are judged
-        every: int = 25,  # steps between two judgements
-    ):
-        self.limit, self.max_restarts, self.window, self.every = limit, max_restarts, window, every
-        self.scores: list[dict[int, float]] = [{} for _ in range(n)]  # per member: attempt -> inactivity
-        self.attempt = [0] * n
-        self.settled = [False] * n
-        self.record: list[Restart] = []
+    scores: dict[int, float] = field(default_factory=dict)  # attempt -> inactivity
+    attempt: int = 0  # the start in training
+    settled: bool = False  # no more restarts, whatever comes
 
-    def due(self, step: int) -> bool:
-        "Is this a step at which to judge?"
-        return self.max_restarts > 0 and 0 < step <= self.window and step % self.every == 0
+# %% ../nbs/32_reinit.ipynb #d67403de
+def judge(
+    known: Verdicts,  # of the member; brought up to date
+    i: int,  # the member
+    step: int,  # steps taken
+    score: float,  # its inactivity
+    rules: Restarts,
+) -> Restart | None:  # None: it may go on
+    "Is this start bad, and if so, what instead?"
+    if known.settled: return None
+    known.scores[known.attempt] = score
+    if score <= rules.limit: return None
+    again = step < rules.window and len(known.scores) <= rules.most
+    best = min(known.scores, key=known.scores.get)
+    verdict = Restart(step, i, score, len(known.scores) if again else best, settled=not again)
+    known.attempt, known.settled = verdict.attempt, verdict.settled
+    return verdict
 
-    def judge(self, step: int, scores: list[float]) -> list[Restart]:
-        "Who begins again, and with which start."
-        verdicts = [self._judge(step, i, score) for i, score in enumerate(scores) if not self.settled[i]]
-        new = [v for v in verdicts if v]
-        for v in new: self.attempt[v.member], self.settled[v.member] = v.attempt, v.settled
-        self.record += new
-        return new
+# %% ../nbs/32_reinit.ipynb #8daab57e
+@dataclass
+class Restarts:
+    "Watch the first steps, and put bad starts back to a fresh one (paper, section 3)."
 
-    def _judge(self, step: int, i: int, score: float) -> Restart | None:
-        seen = self.scores[i]
-        seen[self.attempt[i]] = score
-        if score <= self.limit: return None
-        if step < self.window and len(seen) <= self.max_restarts: return Restart(step, i, score, len(seen), settled=False)
-        return Restart(step, i, score, min(seen, key=seen.get), settled=True)
+    most: int = 3  # fresh starts that a member may have; 0: only watch
+    limit: float = 0.5  # inactivity above which a start is bad
+    window: int = 100  # early steps in which starts are judged
+    every: int = 25  # steps between two judgements
+
+    def __post_init__(self):
+        at_least(0, most=self.most, limit=self.limit)
+        at_least(1, window=self.window, every=self.every)
+
+    def begin(self, n: int, f: int, device: torch.device | str = "cpu") -> None:
+        "Before the first step."
+        self.activity = Activity(n, f, device)
+        self.verdicts = [Verdicts() for _ in range(n)]
+
+    def watches(self, step: int) -> bool:
+        "Is the step one of the first?"
+        return step <= self.window
+
+# %% ../nbs/32_reinit.ipynb #72891755
+def due(rules: Restarts, step: int) -> list[Restart]:
+    "Who begins again after this step, and with which start."
+    if not rules.most or not 0 < step <= rules.window or step % rules.every: return []
+    scores = inactivity(rules.activity.rate).tolist()
+    verdicts = [judge(v, i, step, score, rules) for i, (v, score) in enumerate(zip(rules.verdicts, scores))]
+    return [v for v in verdicts if v]
+
+# %% ../nbs/32_reinit.ipynb #3f706f62
+def state_of(rules: Restarts) -> dict:
+    "What a checkpoint must hold of the starts."
+    known = [vars(v) for v in rules.verdicts]
+    return {"count": rules.activity.count, "weight": rules.activity.weight, "verdicts": known}
+
+# %% ../nbs/32_reinit.ipynb #adea76e5
+def load_state(rules: Restarts, state: dict) -> None:
+    "Take up what a checkpoint holds."
+    rules.activity.count, rules.activity.weight = state["count"], state["weight"]
+    rules.verdicts = [Verdicts(**v) for v in state["verdicts"]]

@@ -5,35 +5,35 @@
 # %% ../nbs/40_train.ipynb #82b09819
 from __future__ import annotations
 
+import copy
 import ctypes
-import json
-import os
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .data.activations import Batch
-from .kernels import Matches
-from .mutual import Matching, choose_alpha, find_matches, warmup
-from .reinit import Activity, Restart, Starts, inactivity
-from .sae import SAEStack
+from .batch import Batch, as_batch
+from .checks import above, at_least, between, one_of
+from .mutual import Mutual
+from .reinit import Restart, Restarts, due, inactivity
+from .sae import Pass, SAEStack, centre, restart
 from .select import Precision
+from .terms import Term
 
 # %% auto #0
-__all__ = ['TrainConfig', 'History', 'keep_memory', 'Trainer', 'fit', 'save_checkpoint', 'load_checkpoint']
+__all__ = ['STRETCH', 'TrainConfig', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training', 'Trainer',
+           'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on', 'train', 'Clock', 'progress',
+           'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -44,40 +44,23 @@ class TrainConfig:
     lr: float = 1e-3  # learning rate of AdamW
     weight_decay: float = 0.01  # of AdamW
     lr_decay: float = 0.0  # last share of the steps, over which the learning rate falls to 0 in a straight line
-    alpha: float | Literal["match"] = 0.0  # weight of the mutual penalty, in units of the loss; "match": equal to the loss at the start
-    alpha_rel: float = 0.0  # the same as a share of the data's variance; used where alpha is 0
-    matching: Matching = "one-to-one"  # how latents of two members are paired in the penalty
-    renew: int = 1  # steps between two searches for the matches; early ones come at steps 1, 2, 4, 8, ...
-    nearest: int = 0  # one-to-one: choose among this many nearest latents; 0 for the exact assignment
-    pull_every: int = 1  # steps between two steps with the penalty, whose weight is multiplied by as much
-    warmup: int = 100  # steps until the penalty has its full weight
-    precision: Precision = "fp32"  # of the products that decide which latents are active; "bf16" is cheaper, see `mfr.select`
-    max_restarts: int = 0  # fresh starts that a member may have
-    restart_limit: float = 0.5  # inactivity above which a start is bad
-    restart_window: int = 100  # early steps in which starts are judged
-    restart_every: int = 25  # steps between two judgements
+    precision: Precision = "fp32"  # of the products that decide which latents are active; "bf16" is cheaper
+    mutual: Mutual | None = None  # the mutual penalty
+    restarts: Restarts | None = None  # of members that start badly
+    terms: tuple[Term, ...] = ()  # what else is added to the loss
     log_every: int = 25  # steps between two rows of the history
 
     def __post_init__(self):
-        for name in ("steps", "renew", "pull_every", "restart_every", "log_every"):
-            if (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected at least 1, got {v}")
-        for name in ("weight_decay", "alpha_rel", "nearest", "warmup", "max_restarts"):
-            if (v := getattr(self, name)) < 0: raise ValueError(f"{name}: expected at least 0, got {v}")
-        if not 0 < self.lr < float("inf"): raise ValueError(f"lr: expected a positive number, got {self.lr}")
-        if not 0 <= self.lr_decay <= 1: raise ValueError(f"lr_decay: expected between 0 and 1, got {self.lr_decay}")
-        if self.precision not in ("fp32", "bf16"): raise ValueError(f"precision: expected 'fp32' or 'bf16', got {self.precision!r}")
-        if self.matching not in ("max", "one-to-one"): raise ValueError(f"matching: expected 'max' or 'one-to-one', got {self.matching!r}")
-        if isinstance(self.alpha, str) and self.alpha != "match": raise ValueError(f"alpha: expected a number or 'match', got {self.alpha!r}")
-        if not isinstance(self.alpha, str) and not 0 <= self.alpha < float("inf"): raise ValueError(f"alpha: expected at least 0, got {self.alpha}")
+        at_least(1, steps=self.steps, log_every=self.log_every)
+        at_least(0, weight_decay=self.weight_decay)
+        above(0, lr=self.lr)
+        between(0, 1, lr_decay=self.lr_decay)
+        one_of(get_args(Precision), precision=self.precision)
 
     @property
-    def coupled(self) -> bool:
-        "Is there a penalty?"
-        return bool(self.alpha or self.alpha_rel)
-
-    def searches(self, step: int) -> bool:
-        "Are the matches searched anew before this step? They change fast at first, so early searches come at doubling distances."
-        return step % self.renew == 0 if step >= self.renew else step & (step - 1) == 0
+    def all_terms(self) -> tuple[Term, ...]:
+        "Every term of the loss beside reconstruction."
+        return (*((self.mutual,) if self.mutual else ()), *self.terms)
 
     def lr_at(self, step: int) -> float:
         "The learning rate of a step."
@@ -91,7 +74,7 @@ class History:
 
     rows: list[dict] = field(default_factory=list)  # one a logged step
     restarts: list[Restart] = field(default_factory=list)  # every reinitialisation
-    interrupted: bool = False  # stopped by Ctrl-C before its last step
+    interrupted: bool = False  # stopped by Ctrl-C or SIGTERM before its last step
     seconds: float = 0.0  # spent in training
 
     def column(self, name: str) -> tuple[list[int], list]:  # steps, values
@@ -101,16 +84,25 @@ class History:
 
     def flat(self) -> list[dict]:
         "The rows with a key for each member's value: loss_0, loss_1, ..."
-        return [{key: v for name, value in row.items() for key, v in
-                 ([(f"{name}_{i}", v) for i, v in enumerate(value)] if isinstance(value, list) else [(name, value)])} for row in self.rows]
+        return [_flat(row) for row in self.rows]
+
+# %% ../nbs/40_train.ipynb #a7882d5b
+def _flat(row: dict) -> dict:
+    "Lists as one key for each element."
+    out = {}
+    for name, value in row.items():
+        out |= {f"{name}_{i}": v for i, v in enumerate(value)} if isinstance(value, list) else {name: value}
+    return out
 
 # %% ../nbs/40_train.ipynb #5aca2711
-class _Interrupt:
-    "Notes Ctrl-C instead of raising it; the second one raises. Only the main thread can be interrupted."
+class Interrupts:
+    "Notes SIGINT and SIGTERM instead of raising them; the second one raises. Only the main thread can be interrupted."
 
-    def __enter__(self):
+    SIGNALS = signal.SIGINT, signal.SIGTERM
+
+    def __enter__(self) -> Interrupts:
         self.asked, self.main = False, threading.current_thread() is threading.main_thread()
-        if self.main: self.previous = signal.signal(signal.SIGINT, self._note)
+        if self.main: self.previous = [signal.signal(s, self._note) for s in self.SIGNALS]
         return self
 
     def _note(self, number, frame):
@@ -118,15 +110,29 @@ class _Interrupt:
         self.asked = True
 
     def __exit__(self, *_):
-        if self.main: signal.signal(signal.SIGINT, self.previous)
+        if not self.main: return
+        for s, handler in zip(self.SIGNALS, self.previous): signal.signal(s, handler)
 
 # %% ../nbs/40_train.ipynb #0ec25a9e
 def keep_memory() -> None:
     "Let glibc keep freed memory for the next step instead of returning it to the system; elsewhere nothing."
     if sys.platform != "linux": return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        for option, value in ((-4, 0), (-1, 2**31 - 1)): mallopt(option, value)  # M_MMAP_MAX: no mapping per block; M_TRIM_THRESHOLD
+    if not mallopt: return
+    mallopt(-4, 0)  # M_MMAP_MAX: no mapping per block
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+# %% ../nbs/40_train.ipynb #54418869
+def member_views(stack: SAEStack) -> list[list[nn.Parameter]]:
+    "The trained parameters of each member, as views of the stack's."
+    trained = [p for p in stack.parameters() if p.requires_grad]
+    return [[nn.Parameter(p.data[i]) for p in trained] for i in range(stack.config.n)]
+
+# %% ../nbs/40_train.ipynb #50bf180e
+def open_for_training(stack: SAEStack) -> None:
+    "Gradients for every parameter but a fixed decoder bias, which a stack from `mfr.load` has switched off."
+    stack.train().requires_grad_(True)
+    if stack.config.decoder_bias == "fixed": stack.b.requires_grad_(False)
 
 # %% ../nbs/40_train.ipynb #56883cb0
 class Trainer:
@@ -135,166 +141,185 @@ class Trainer:
     def __init__(
         self,
         stack: SAEStack,  # trained in place
-        config: TrainConfig,  # how
-        track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more values for each row of the history
+        config: TrainConfig,  # how; its terms are copied, so that a configuration serves many runs
+        track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more for each row of the history
     ):
-        if config.coupled and stack.config.n < 2: raise ValueError(f"n: expected at least 2 members for a mutual penalty, got {stack.config.n}")
+        open_for_training(stack)
         self.stack, self.config, self.track = stack, config, track
-        n, device = stack.config.n, stack.W.device
-        self.members = [[nn.Parameter(p.data[i]) for p in stack.parameters()] for i in range(n)]  # views, one set a member
-        self.optimizer = torch.optim.AdamW([p for m in self.members for p in m], lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        self.t, self.alpha, self.matches, self.penalty = 0, None, None, None
-        self.activity = Activity(n, stack.config.d_hidden, device)
-        self.starts = Starts(n, config.restart_limit, config.max_restarts, config.restart_window, config.restart_every)
-        self.history = History(restarts=self.starts.record)
-        self.broken = torch.zeros((), device=device)  # batches that were left out because something in them was not finite
+        self.t, self.history = 0, History()
+        self.terms = copy.deepcopy(config.all_terms)
+        self.restarts = copy.deepcopy(config.restarts)
+        self.members = member_views(stack)
+        self.optimizer = torch.optim.AdamW(sum(self.members, []), weight_decay=config.weight_decay, fused=True)
+        self.broken = torch.zeros((), device=stack.W.device)  # batches left out because something was not finite
+        if self.restarts: self.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
+        for term in self.terms: term.begin(stack)
 
-    def step(self, batch: Batch) -> None:
-        "One batch: forward, backward, update; then judge the starts and keep the record."
-        x, target = (t.to(self.stack.W.device) for t in (batch if isinstance(batch, tuple) else (batch, batch)))
-        pulls = self.config.coupled and self.t % self.config.pull_every == 0
-        if pulls: self._match()
-        loss, code, penalty = self.stack.step(x, self.matches if pulls else None, self.config.precision, target if target is not x else None)  # (n,)
-        total = loss.sum()
-        if pulls:
-            self.penalty = penalty.detach()
-            if self.alpha is None: self.alpha = self._alpha(target, loss, penalty)
-            total = total + len(loss) * self.alpha * warmup(self.t, self.config.warmup) * self.config.pull_every * penalty
-        self._guard(x, target, total)
-        self._update(total)
+    def step(self, item: object) -> None:
+        "One batch, whatever form it has: forward, backward, update; then judge the starts and keep the record."
+        out = self.stack.step(as_batch(item, self.stack.W), self.config.precision)
+        total = total_loss(self, out)
+        guard(self, out, total)
+        update(self, total)
         self.t += 1
-        early = self.t <= self.config.restart_window
-        if early: self.activity.update(code.indices, self.stack.config.ks)
-        if early or self._logs: self._log(target, loss.detach(), early)
-        if self.starts.due(self.t): self._restart()
+        if self.restarts and self.restarts.watches(self.t): self.restarts.activity.update(out.code)
+        record(self, out)
+        if self.restarts: begin_again(self)
 
-    @property
-    def _logs(self) -> bool: return self.t % self.config.log_every == 0 or self.t == self.config.steps
+# %% ../nbs/40_train.ipynb #a042201a
+def total_loss(trainer: Trainer, out: Pass) -> Tensor:
+    "The sum over members of reconstruction and terms."
+    total, n = out.loss.sum(), len(out.loss)
+    for term in trainer.terms:
+        added = term(trainer.stack, out, trainer.t)
+        if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
+    return total
 
-    def _match(self) -> None:
-        "Search for the matches where a search is due at this step or was at one without a pull."
-        due = any(self.config.searches(t) for t in range(max(0, self.t - self.config.pull_every + 1), self.t + 1))
-        if due or self.matches is None: self.matches = find_matches(self.stack.decoder.detach(), self.config.matching, self.config.nearest)
+# %% ../nbs/40_train.ipynb #a621474e
+def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
+    "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
+    finite = torch.isfinite(total.detach())
+    if total.is_cuda:
+        trainer.optimizer.found_inf = (~finite).float()
+        trainer.broken += trainer.optimizer.found_inf
+    elif not finite: raise ValueError(_complaint(trainer, out))
 
-    def _alpha(self, target: Tensor, loss: Tensor, penalty: Tensor) -> float:
-        return choose_alpha(self.config.alpha, self.config.alpha_rel, loss.mean().item(), penalty.item(), target.var(0, correction=0).mean().item())
+# %% ../nbs/40_train.ipynb #a59d9218
+def _complaint(trainer: Trainer, out: Pass) -> str:
+    "What is wrong with a step whose loss is not finite."
+    bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
+    if not bad: return f"lr: training diverged at step {trainer.t}, expected a learning rate below {trainer.config.lr}"
+    rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+    return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
 
-    def _guard(self, x: Tensor, target: Tensor, total: Tensor) -> None:
-        finite = torch.isfinite(total.detach())
-        if x.is_cuda:
-            self.optimizer.found_inf = (~finite).float()
-            self.broken += self.optimizer.found_inf
-        elif not finite: self._refuse(x, target)
+# %% ../nbs/40_train.ipynb #f569684b
+def update(trainer: Trainer, total: Tensor) -> None:
+    "Backward, and a step of AdamW for each member."
+    shared = [p for p in trainer.stack.parameters() if p.requires_grad]
+    for p in shared: p.grad = None
+    total.backward()
+    for i, member in enumerate(trainer.members):
+        for view, p in zip(member, shared): view.grad = p.grad[i]
+    for group in trainer.optimizer.param_groups: group["lr"] = trainer.config.lr_at(trainer.t)
+    trainer.optimizer.step()
 
-    def _refuse(self, x: Tensor, target: Tensor) -> None:
-        if not (torch.isfinite(x).all() and torch.isfinite(target).all()): raise ValueError(f"batches: expected finite numbers, found NaN or Inf in batch {self.t} (counted from 0)")
-        raise ValueError(f"lr: training diverged at step {self.t}, expected a learning rate below {self.config.lr}")
+# %% ../nbs/40_train.ipynb #0e0054cb
+def record(trainer: Trainer, out: Pass) -> None:
+    "Keep a row where one is due."
+    row, config = {"step": trainer.t}, trainer.config
+    if trainer.t % config.log_every == 0 or trainer.t == config.steps:
+        if trainer.broken: raise ValueError(f"batches: {int(trainer.broken)} were left out, their loss was NaN or Inf")
+        loss = out.loss.detach()
+        row |= {"loss": loss.tolist(), "fvu": (loss / out.target.var(0, correction=0).mean()).tolist()}
+        for term in trainer.terms: row |= term.log()
+        if trainer.track: row |= trainer.track(trainer.stack)
+    if trainer.restarts and trainer.restarts.watches(trainer.t):
+        row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
+    if len(row) > 1: trainer.history.rows.append(row)
 
-    def _update(self, total: Tensor) -> None:
-        shared = list(self.stack.parameters())
-        for p in shared: p.grad = None
-        total.backward()
-        for i, member in enumerate(self.members):
-            for view, p in zip(member, shared): view.grad = p.grad[i]
-        for group in self.optimizer.param_groups: group["lr"] = self.config.lr_at(self.t)
-        self.optimizer.step()
+# %% ../nbs/40_train.ipynb #4002853c
+def begin_again(trainer: Trainer) -> None:
+    "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
+    for r in due(trainer.restarts, trainer.t):
+        trainer.history.restarts.append(r)
+        known, most = trainer.restarts.verdicts[r.member], trainer.restarts.most
+        if r.settled:
+            sentence = f"member {r.member}: no good start in {most} restarts; the best one seen is kept"
+            warnings.warn(sentence, stacklevel=4)
+        if r.settled and r.attempt == max(known.scores): continue  # the best is the one in training
+        restart(trainer.stack, r.member, r.attempt)
+        for p in trainer.members[r.member]: trainer.optimizer.state.pop(p, None)
+        trainer.restarts.activity.reset(r.member)
+        for term in trainer.terms: term.restarted(r.member)
 
-    def _log(self, target: Tensor, loss: Tensor, early: bool) -> None:
-        row = {"step": self.t}
-        if self._logs:
-            if target.is_cuda and self.broken: raise ValueError(f"batches: {int(self.broken)} of the last {self.config.log_every} were left out, their loss was NaN or Inf")
-            row |= {"loss": loss.tolist(), "fvu": (loss / target.var(0, correction=0).mean()).tolist()}
-            if self.config.coupled: row["penalty"] = self.penalty.item()
-            if self.track: row |= self.track(self.stack)
-        if early: row["inactivity"] = inactivity(self.activity.rate).tolist()
-        self.history.rows.append(row)
+# %% ../nbs/40_train.ipynb #1577069c
+STRETCH = 8192  # examples, or a few more, whose mean a decoder bias starts at
 
-    def _restart(self) -> None:
-        for r in self.starts.judge(self.t, inactivity(self.activity.rate).tolist()):
-            if r.settled: warnings.warn(f"member {r.member}: no good start in {self.config.max_restarts} restarts; the best one seen is kept", stacklevel=2)
-            if r.settled and r.attempt == max(self.starts.scores[r.member]): continue  # the best is the one in training
-            self.stack.restart(r.member, r.attempt)
-            for p in self.members[r.member]: self.optimizer.state.pop(p, None)
-            self.activity.reset(r.member)
-            self.matches = None
+# %% ../nbs/40_train.ipynb #127cbb3a
+def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
+    "Put the decoder bias at the mean of the first batches, and give all of them back."
+    first, rows = [], 0
+    while rows < STRETCH and (item := next(batches, None)) is not None:
+        first.append(item)
+        rows += len(as_batch(item, stack.W).x)
+    if first: centre(stack, torch.cat([as_batch(item, stack.W).x for item in first]).mean(0))
+    return chain(first, batches)
 
-    def run(
-        self,
-        batches: Iterable[Batch],  # continuing at batch number `self.t`
-        checkpoint: str | Path | None = None,  # file to save to, every `every` seconds and when interrupted
-        every: float = 60.0,  # seconds
-        label: str = "",  # of the progress bar
-    ) -> History:
-        "Train up to the configured number of steps, or until the batches end or Ctrl-C."
-        keep_memory()
-        began = saved = time.monotonic()
-        with _Interrupt() as interrupt, tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None) as bar:
-            for batch in islice(batches, self.config.steps - self.t):
-                size = len(batch[0] if isinstance(batch, tuple) else batch)
-                if bar.total is None: bar.total, bar.n = self.config.steps * size, self.t * size
-                self.step(batch)
-                bar.update(size)
-                if self._logs: bar.set_postfix(loss=f"{sum(self.history.rows[-1]['loss']) / len(self.members):.4f}", refresh=False)
-                if checkpoint and time.monotonic() - saved > every: save_checkpoint(self, checkpoint); saved = time.monotonic()
-                if interrupt.asked: break
-        self.history.seconds += time.monotonic() - began
-        self.history.interrupted = interrupt.asked and self.t < self.config.steps
-        if checkpoint and self.history.interrupted: save_checkpoint(self, checkpoint)
-        return self.history
+# %% ../nbs/40_train.ipynb #a21c30da
+def train(
+    trainer: Trainer,
+    batches: Iterable,  # in any form that `as_batch` takes, continuing at batch number `trainer.t`
+    save: Callable[[Trainer], None] | None = None,  # called every so often, and when interrupted
+    every: float = 60.0,  # seconds between two calls of it
+    label: str = "",  # of the progress bar
+) -> History:
+    "Train up to the configured number of steps, or until the batches end or somebody interrupts."
+    config, batches = trainer.config, iter(batches)
+    if trainer.t == 0 and trainer.stack.b is not None: batches = centred_on(trainer.stack, batches)
+    with Interrupts() as interrupt, Clock(trainer.history) as clock, progress(label) as bar:
+        for item in islice(batches, config.steps - trainer.t):
+            trainer.step(item)
+            advance(bar, trainer, item)
+            if interrupt.asked: break
+            if save and clock.since_mark() > every:
+                clock.mark()
+                save(trainer)
+    trainer.history.interrupted = interrupt.asked and trainer.t < config.steps
+    if save and trainer.history.interrupted: save(trainer)
+    if trainer.t < config.steps and not trainer.history.interrupted:
+        warnings.warn(f"batches: expected {config.steps}, they ended after {trainer.t}", stacklevel=2)
+    trainer.stack.eval()
+    return trainer.history
+
+# %% ../nbs/40_train.ipynb #e7ec4f9b
+class Clock:
+    "Adds the seconds that pass to a history's, at every mark."
+
+    def __init__(self, history: History):
+        self.history, self.marked = history, time.monotonic()
+
+    def since_mark(self) -> float:
+        "Seconds since the last mark."
+        return time.monotonic() - self.marked
+
+    def mark(self) -> None:
+        "Put the seconds since the last mark into the history."
+        now = time.monotonic()
+        self.history.seconds += now - self.marked
+        self.marked = now
+
+    def __enter__(self) -> Clock: return self
+
+    def __exit__(self, *_): self.mark()
+
+# %% ../nbs/40_train.ipynb #fd66ef53
+def progress(label: str) -> tqdm:
+    "A bar that counts examples; on a terminal alone."
+    return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
+
+# %% ../nbs/40_train.ipynb #d18afaf3
+def advance(bar: tqdm, trainer: Trainer, item: object) -> None:
+    "Move the bar on, and show the loss with every row of the history."
+    if bar.disable: return
+    size = len(item[0] if isinstance(item, (tuple, list)) else item)
+    if bar.total is None: bar.total, bar.n = trainer.config.steps * size, (trainer.t - 1) * size
+    bar.update(size)
+    rows = trainer.history.rows
+    if rows and rows[-1]["step"] == trainer.t and "loss" in rows[-1]:
+        bar.set_postfix(loss=f"{sum(rows[-1]['loss']) / len(trainer.members):.4f}", refresh=False)
 
 # %% ../nbs/40_train.ipynb #b3c6a517
 def fit(
     stack: SAEStack,  # trained in place
-    batches: Iterable[Batch],  # any iterable of float batches, or of pairs (batch, target)
+    batches: Iterable,  # of tensors, arrays, pairs (x, target), `Batch`es, or what a DataLoader gives
     config: TrainConfig,  # steps, learning rate, penalty, restarts
-    track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more values for each row of the history
+    track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more for each row of the history
 ) -> History:  # rows, restarts, whether it was interrupted
-    "Train every member of a stack on each batch (paper, sections 3 and 4). Ctrl-C ends it after the current step; what was trained is in the stack."
-    return Trainer(stack, config, track).run(batches)
-
-# %% ../nbs/40_train.ipynb #494e19a1
-def _tensors(trainer: Trainer) -> dict[str, Tensor]:
-    "Everything in a trainer that is a tensor, by name."
-    out = {f"stack.{name}": p.data for name, p in trainer.stack.named_parameters()}
-    out |= {f"optimizer.{j}.{key}": v for j, p in enumerate(trainer.optimizer.param_groups[0]["params"]) for key, v in trainer.optimizer.state.get(p, {}).items()}
-    out |= {"activity.count": trainer.activity.count, "activity.weight": trainer.activity.weight}
-    if trainer.penalty is not None: out["penalty"] = trainer.penalty
-    return out | ({} if trainer.matches is None else {f"matches.{name}": t for name, t in trainer.matches._asdict().items()})
-
-# %% ../nbs/40_train.ipynb #766eddfa
-def save_checkpoint(
-    trainer: Trainer,  # in any state
-    path: str | Path,  # a file, replaced if there is one
-) -> None:
-    "Write all that the run must remember to one file, replacing it in one step."
-    starts = {"scores": [list(s.items()) for s in trainer.starts.scores], "attempt": trainer.starts.attempt, "settled": trainer.starts.settled}
-    history = {"rows": trainer.history.rows, "restarts": [asdict(r) for r in trainer.history.restarts], "seconds": trainer.history.seconds}
-    state = {"t": trainer.t, "alpha": trainer.alpha, "starts": starts, "history": history, "config": asdict(trainer.config), "sae": asdict(trainer.stack.config)}
-    part = Path(path).with_suffix(".part")
-    save_file({name: t.contiguous() for name, t in _tensors(trainer).items()}, part, metadata={"trainer": json.dumps(state)})
-    os.replace(part, path)
-
-# %% ../nbs/40_train.ipynb #f8386f0d
-def load_checkpoint(
-    trainer: Trainer,  # with the same stack and configuration, but for the number of steps
-    path: str | Path,  # from `save_checkpoint`
-) -> Trainer:  # the same trainer, where the other was
-    "Take up the run that was saved at `path`; its stack and configuration must be the same, but for the number of steps."
-    with safe_open(path, "pt", device=str(trainer.stack.W.device)) as file:
-        tensors, state = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["trainer"])
-    mine = json.loads(json.dumps(asdict(trainer.stack.config) | asdict(trainer.config)))
-    differs = [name for name, v in (state["sae"] | state["config"]).items() if name != "steps" and mine[name] != v]
-    if differs: raise ValueError(f"{differs[0]}: expected {(state['sae'] | state['config'])[differs[0]]!r} as in {path}, got {mine[differs[0]]!r}")
-    for name, p in trainer.stack.named_parameters(): p.data.copy_(tensors[f"stack.{name}"])
-    for j, p in enumerate(trainer.optimizer.param_groups[0]["params"]):
-        kept = {name.split(".")[2]: t for name, t in tensors.items() if name.startswith(f"optimizer.{j}.")}
-        if kept: trainer.optimizer.state[p] = kept
-    trainer.activity.count, trainer.activity.weight = tensors["activity.count"], tensors["activity.weight"]
-    trainer.penalty = tensors.get("penalty")
-    trainer.matches = Matches(*(tensors[f"matches.{name}"] for name in Matches._fields)) if "matches.start" in tensors else None
-    trainer.t, trainer.alpha = state["t"], state["alpha"]
-    trainer.starts.scores = [dict(s) for s in state["starts"]["scores"]]
-    trainer.starts.attempt, trainer.starts.settled = state["starts"]["attempt"], state["starts"]["settled"]
-    trainer.starts.record[:] = [Restart(**r) for r in state["history"]["restarts"]]
-    trainer.history.rows[:], trainer.history.seconds = state["history"]["rows"], state["history"]["seconds"]
-    return trainer
+    "Train every member of a stack on each batch (paper, sections 3 and 4). Ctrl-C ends it after the current step."
+    history = train(Trainer(stack, config, track), batches)
+    last = history.column("fvu")[1]
+    if last and (bad := [i for i, v in enumerate(last[-1]) if v > 1]):
+        many = f"member {bad[0]} has" if len(bad) == 1 else f"members {', '.join(map(str, bad))} have"
+        hint = "" if stack.config.decoder_bias else '; data far from 0 want decoder_bias="fixed"'
+        warnings.warn(f"FVU: {many} more error than the data has variance{hint}", stacklevel=2)
+    return history

@@ -7,12 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from mfr.compiled import add_numbers, add_rows, add_two_rows, dots, margin_of, reconstruct, screened_topk, topk
+from mfr.compiled import add_numbers, add_rows, add_two_rows, compare, dots, margin_of, screened_topk, topk
 
 
 # %% ../nbs/02_compiled.ipynb #9d23e3af
 @settings(deadline=None, max_examples=100)
-@given(b=st.integers(1, 9), f=st.integers(1, 200), levels=st.sampled_from([1, 2, 5, 10**6]), scale=st.sampled_from([1e-30, 1.0, 1e30]), z=st.floats(-5, 5), seed=st.integers(0, 999), data=st.data())
+@given(b=st.integers(1, 9), f=st.integers(1, 200), levels=st.sampled_from([1, 2, 5, 10**6]),
+       scale=st.sampled_from([1e-30, 1.0, 1e30]), z=st.floats(-5, 5), seed=st.integers(0, 999), data=st.data())
 def test_topk_whatever_the_guess(b, f, levels, scale, z, seed, data):
     "Against a stable sort: ties, constant rows, extreme scales, absurd first guesses, any number of parts."
     k = data.draw(st.integers(1, f))
@@ -24,8 +25,10 @@ def test_topk_whatever_the_guess(b, f, levels, scale, z, seed, data):
 
 
 def test_topk_survives_nan():
-    "What is selected of a row with NaN does not matter, the trainer refuses it; that it ends, and within the row, does."
-    pre = np.full((3, 150), np.nan, np.float32); pre[1, ::2] = 1; pre[2, 7] = np.inf
+    "What is selected of a row with NaN does not matter, the trainer refuses it; that it ends inside the row does."
+    pre = np.full((3, 150), np.nan, np.float32)
+    pre[1, ::2] = 1
+    pre[2, 7] = np.inf
     values, indices = np.zeros((3, 5), np.float32), np.zeros((3, 5), np.int64)
     topk(pre, 5, 1.0, values, indices, 1)
     assert ((indices >= 0) & (indices < 150)).all()
@@ -36,14 +39,15 @@ def screened(x, W, c, k):
     "As `mfr.select` calls it, in one block."
     pre = torch.tensor(x).bfloat16() @ torch.tensor(W).bfloat16().T
     values, indices, hard = np.zeros((len(x), k), np.float32), np.full((len(x), k), -1), np.zeros(len(x), bool)
-    screened_topk(pre.view(torch.uint16).numpy(), x, W, c, margin_of(np.linalg.norm(W, axis=1), W.shape[1]), np.linalg.norm(x, axis=1), k, 1.0, values, indices, 2, hard)
+    margin, lengths = margin_of(np.linalg.norm(W, axis=1), W.shape[1]), np.linalg.norm(x, axis=1)
+    screened_topk(pre.view(torch.uint16).numpy(), x, W, c, margin, lengths, k, 1.0, values, indices, 2, hard)
     return values, indices, hard
 
 
 # %% ../nbs/02_compiled.ipynb #1b71600d
 @settings(deadline=None, max_examples=60)
-@given(f=st.integers(1, 400), d=st.integers(1, 40), levels=st.sampled_from([1, 3, 10**6]), scale=st.sampled_from([1e-6, 1.0, 1e6]),
-       offset=st.sampled_from([0, 1, 100]), seed=st.integers(0, 999), data=st.data())
+@given(f=st.integers(1, 400), d=st.integers(1, 40), levels=st.sampled_from([1, 3, 10**6]),
+       scale=st.sampled_from([1e-6, 1.0, 1e6]), offset=st.sampled_from([0, 1, 100]), seed=st.integers(0, 999), data=st.data())
 def test_screened_selection_is_exact(f, d, levels, scale, offset, seed, data):
     "Every row is right or reported hard: integers that tie, copies of rows, large common offsets, extreme scales."
     rng, k = np.random.default_rng(seed), data.draw(st.integers(1, f))
@@ -69,44 +73,48 @@ def test_copies_tie_to_the_first():
 
 
 def test_rows_that_cannot_be_screened_are_reported():
-    W = np.ones((300, 16), np.float32) + 1e-4 * np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
+    W = np.ones((300, 16), np.float32) + 1e-4 * noise
     assert screened(np.ones((4, 16), np.float32), W, np.zeros(300, np.float32), 5)[2].all()
 
 
 # %% ../nbs/02_compiled.ipynb #5d4412f8
+def random_code(rng, n, b, f):
+    "Rows with any number of latents, none and all among them: a mask (n, b, f), latents, offsets."
+    mask = rng.random((n, b, f)) < rng.random((n, b, 1))
+    latents = np.nonzero(mask.reshape(-1, f))[1]
+    return mask, latents, np.concatenate([[0], mask.reshape(-1, f).sum(1).cumsum()])
+
+
 @settings(deadline=None, max_examples=50)
-@given(n=st.integers(1, 3), b=st.integers(1, 5), d=st.integers(1, 20), f=st.integers(1, 9), shared=st.booleans(), columns=st.integers(1, 6), seed=st.integers(0, 999), data=st.data())
-def test_walks_against_naive(n, b, d, f, shared, columns, seed, data):
+@given(n=st.integers(1, 3), b=st.integers(1, 5), d=st.integers(1, 20), f=st.integers(1, 9), shared=st.booleans(),
+       columns=st.integers(1, 6), seed=st.integers(0, 999))
+def test_walks_against_naive(n, b, d, f, shared, columns, seed):
     "Every loop over pairs, against dense products with a scattered code."
     rng = np.random.default_rng(seed)
-    k = np.array([data.draw(st.integers(0, f)) for _ in range(n)])
-    indices = np.argsort(rng.random((n, b, f)), axis=2)[:, :, : max(1, k.max())]  # (n, b, K)
-    inside = np.arange(indices.shape[2]) < k[:, None, None]
-    values, rows, examples, x = rng.normal(size=indices.shape), rng.normal(size=(n, f, d)), rng.normal(size=(n, b, d)), rng.normal(size=(1 if shared else n, b, d))
-    def scattered(v):
-        Z = np.zeros((n, b, f))
-        np.put_along_axis(Z, indices, v * inside, 2)
-        return Z
-    Z, scale = scattered(values), 1 / np.linalg.norm(rows, axis=2)
+    mask, latents, offsets = random_code(rng, n, b, f)
+    Z, rows, examples = rng.normal(size=(n, b, f)) * mask, rng.normal(size=(n, f, d)), rng.normal(size=(n, b, d))
+    x = rng.normal(size=(1 if shared else n, b, d))
+    scale, values = 1 / np.linalg.norm(rows, axis=2), Z[mask]
     D = rows * scale[..., None]
 
-    error, square, weights, products = np.empty((n, b, d)), np.empty((n, b)), np.empty(indices.shape), np.empty(indices.shape)
-    reconstruct(x, rows, scale, indices, values, k, error, square, weights, products)
+    error, square, weights, products = (np.empty(size) for size in ((n, b, d), (n, b), len(latents), len(latents)))
+    compare(x, rows, scale, values, latents, offsets, error, square, weights, products)
     np.testing.assert_allclose(error, Z @ D - x, atol=1e-12)
     np.testing.assert_allclose(square, (error**2).sum(2), atol=1e-12)
-    np.testing.assert_allclose(products, np.take_along_axis(error @ D.swapaxes(1, 2), indices, 2) * inside, atol=1e-12)
-    np.testing.assert_allclose(scattered(weights), Z * scale[:, None], atol=1e-12)
+    np.testing.assert_allclose(products, (error @ D.swapaxes(1, 2))[mask], atol=1e-12)
+    np.testing.assert_allclose(weights, (Z * scale[:, None])[mask], atol=1e-12)
 
-    out = np.empty(indices.shape)
-    dots(examples, rows, indices, k, out)
-    np.testing.assert_allclose(out, np.take_along_axis(examples @ rows.swapaxes(1, 2), indices, 2) * inside, atol=1e-12)
+    out = np.empty(len(latents))
+    dots(examples, rows, latents, offsets, out)
+    np.testing.assert_allclose(out, (examples @ rows.swapaxes(1, 2))[mask], atol=1e-12)
 
     total, numbers = rng.normal(size=(n, f, d)), np.zeros((n, f))
     want = total + Z.swapaxes(1, 2) @ x
-    add_rows(total, indices, k, values, x, columns)
+    add_rows(total, latents, offsets, values, x, columns)
     np.testing.assert_allclose(total, want, atol=1e-12)
     want = total + Z.swapaxes(1, 2) @ x + 2 * Z.swapaxes(1, 2) @ examples
-    add_two_rows(total, indices, k, values, x, 2 * values, examples, columns)
+    add_two_rows(total, latents, offsets, values, x, 2 * values, examples, columns)
     np.testing.assert_allclose(total, want, atol=1e-12)
-    add_numbers(numbers, indices, k, values)
+    add_numbers(numbers, latents, offsets, values)
     np.testing.assert_allclose(numbers, Z.sum(1), atol=1e-12)

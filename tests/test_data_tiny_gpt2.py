@@ -6,7 +6,7 @@ import math
 import torch
 from itertools import islice
 from mfr.data.language import next_token_loss
-from mfr.data.tiny_gpt2 import load_tiny, python_text
+from mfr.data.tiny_gpt2 import docstrings, load_tiny, python_text
 
 
 # %% ../nbs/14_tiny_gpt2.ipynb #5972bebf
@@ -20,4 +20,11 @@ def test_the_model_that_ships():
 
 def test_text_is_the_same_every_time():
     first = list(islice(python_text(), 50))
-    assert first == list(islice(python_text(), 50)) and all(isinstance(d, str) and d for d in first)
+    assert first == list(islice(python_text(), 50)) and len(set(first)) == 50 and all(isinstance(d, str) and d for d in first)
+
+
+def test_docstrings_are_read_without_running_the_file(tmp_path):
+    good, bad = tmp_path / "good.py", tmp_path / "bad.py"
+    good.write_text('def f():\n    "long enough"\n\ndef g():\n    "short"\n\nraise SystemExit')
+    bad.write_text("def f(:")
+    assert list(docstrings(good, shortest=10)) == ["long enough"] and not list(docstrings(bad))

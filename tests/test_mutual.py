@@ -8,8 +8,11 @@ from fastcore.test import test_close
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from mfr.sae import SAEConfig
+from mfr.sae import SAEStack
 from mfr.similarity import unit
-from mfr.mutual import mutual_penalty, warmup
+from typing import get_args
+from mfr.mutual import Matching, Mutual, find_matches, matched_penalty, mutual_penalty, warmup
 
 
 # %% ../nbs/31_mutual.ipynb #c54062d7
@@ -31,9 +34,11 @@ def naive_penalty(D, matching):
 @given(n=st.integers(2, 4), f=st.integers(1, 7), d=st.integers(1, 5), seed=st.integers(0, 999))
 def test_penalty_and_gradient_against_naive(matching, n, f, d, seed):
     W = torch.randn(n, f, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
-    got, want = mutual_penalty(unit(W), matching), naive_penalty(W / W.norm(dim=-1, keepdim=True), matching)
+    D = W / W.norm(dim=-1, keepdim=True)
+    got, want = matched_penalty(W, find_matches(D.detach(), matching)), naive_penalty(D, matching)
     test_close(got.detach(), want.detach(), eps=1e-12)
-    if d > 1: test_close(*(torch.autograd.grad(p, W)[0] for p in (got, want)), eps=1e-10)  # for d = 1 the max is all ties
+    if d == 1: return  # the max is all ties
+    test_close(*(torch.autograd.grad(p, W)[0] for p in (got, want)), eps=1e-10)
 
 
 @pytest.mark.parametrize("matching", ["max", "one-to-one"])
@@ -44,13 +49,57 @@ def test_penalty_gradcheck(matching):
 
 # %% ../nbs/31_mutual.ipynb #cab42fc3
 def test_warmup_curve():
-    test_close([warmup(t) for t in (0, 25, 50, 75, 99, 100, 5000)], [0, 0.1464466, 0.5, 0.8535534, 0.9997533, 1, 1], eps=1e-6)
+    steps = (0, 25, 50, 75, 99, 100, 5000)
+    test_close([warmup(t) for t in steps], [0, 0.1464466, 0.5, 0.8535534, 0.9997533, 1, 1], eps=1e-6)
     curve = [warmup(t, 30) for t in range(40)]
     assert all(a <= b for a, b in zip(curve, curve[1:]))
     assert warmup(0, 0) == 1
 
 
+# %% ../nbs/31_mutual.ipynb #31825aea
+def test_searches_get_rarer_and_restart_with_a_member():
+    "Matches that do not change are searched at doubling distances; a restart voids them."
+    stack = SAEStack(SAEConfig(d_in=8, d_hidden=16, k=2, n=3))
+    out, term, searched = stack.step(torch.randn(10, 8)), Mutual(every=1), []
+    term.begin(stack)
+    for step in range(1000):
+        was = term.matches
+        term(stack, out, step)
+        if term.matches is not was: searched.append(step)
+    assert searched == [0, 50, 150, 350, 750]
+    term.restarted(1)
+    assert term(stack, out, 1000) is not None and term.next_search > 1000
+
+
+def test_dead_latents_neither_pull_nor_are_pulled():
+    stack = SAEStack(SAEConfig(d_in=8, d_hidden=16, k=2, n=2)).double()
+    alive = torch.ones(2, 16, dtype=torch.bool)
+    alive[0, 3] = alive[1, 5] = alive[1, 6] = False
+    for matching in get_args(Matching):
+        matches = find_matches(stack.decoder.detach(), matching, alive=alive)
+        grad, = torch.autograd.grad(matched_penalty(stack.rows, matches), stack.W)
+        assert (grad[~alive] == 0).all() and (grad[alive] != 0).any()
+        assert alive.flatten()[matches.partner].all()
+
+
+def test_state_goes_round():
+    "What a term remembers is enough to go on."
+    stack = SAEStack(SAEConfig(d_in=8, d_hidden=16, k=2, n=3))
+    out, a, b = stack.step(torch.randn(10, 8)), Mutual(), Mutual()
+    for term in (a, b): term.begin(stack)
+    a(stack, out, 0)
+    b.load_state_dict(a.state_dict())
+    assert a(stack, out, 8).equal(b(stack, out, 8)) and a.next_search == b.next_search
+
+
 # %% ../nbs/31_mutual.ipynb #65188d8d
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="expected at least 2 members to compare, got 1"): mutual_penalty(torch.ones(1, 3, 2))
-    with pytest.raises(ValueError, match="expected 'max' or 'one-to-one', got 'nearest'"): mutual_penalty(torch.ones(2, 3, 2), "nearest")
+    with pytest.raises(ValueError, match="expected at least 2 members to compare, got 1"):
+        mutual_penalty(torch.ones(1, 3, 2))
+    with pytest.raises(ValueError, match="matching: expected 'max' or 'one-to-one', got 'nearest'"):
+        mutual_penalty(torch.ones(2, 3, 2), "nearest")
+    with pytest.raises(ValueError, match="relative_to: expected 'variance', 'loss' or None, got 'alpha'"):
+        Mutual(relative_to="alpha")
+    with pytest.raises(ValueError, match="weight: expected at least 0, got -1"): Mutual(weight=-1)
+    with pytest.raises(ValueError, match="n: expected at least 2 members for a mutual penalty, got 1"):
+        Mutual().begin(SAEStack(SAEConfig(8, 16, k=2)))

@@ -5,35 +5,45 @@
 import torch
 from fastcore.test import test_close
 from fastcore.test import test_eq
-from mfr.reinit import Starts, inactivity
+from mfr.reinit import Restarts, Verdicts, due, inactivity, judge, load_state, state_of
 
 
 # %% ../nbs/32_reinit.ipynb #0f4c5905
 def test_inactivity_sees_dead_and_overused():
     test_close(inactivity(torch.ones(3, 7)), torch.zeros(3), eps=1e-6)
-    for dead in (1, 30, 63): test_close(inactivity(torch.cat([torch.zeros(dead), torch.ones(64 - dead)])), dead / 64, eps=1e-6)
+    for dead in (1, 30, 63):
+        test_close(inactivity(torch.cat([torch.zeros(dead), torch.ones(64 - dead)])), dead / 64, eps=1e-6)
     greed = [inactivity(torch.cat([torch.tensor([g]), torch.ones(63)])).item() for g in (1.0, 10.0, 100.0, 1e6)]
     assert greed == sorted(greed) and greed[-1] > 0.97
     test_eq(inactivity(torch.zeros(2, 5)), torch.ones(2))
 
 
 # %% ../nbs/32_reinit.ipynb #ddf93df9
-def test_starts_are_bounded():
-    "Whatever the scores, no member has more than max_restarts fresh starts, and the last word is the best start seen."
+def test_restarts_are_bounded():
+    "Whatever the scores, no member has more than `most` fresh starts, and the last word is the best start seen."
     gen = torch.Generator().manual_seed(0)
     for _ in range(50):
-        starts, seen = Starts(4, limit=0.3, max_restarts=2, window=200, every=10), [{} for _ in range(4)]
+        rules, known, seen, record = Restarts(most=2, limit=0.3, window=200, every=10), Verdicts(), {}, []
         for step in range(10, 201, 10):
-            scores = torch.rand(4, generator=gen).tolist()
-            for i, s in enumerate(scores):
-                if not starts.settled[i]: seen[i][starts.attempt[i]] = s
-            assert starts.due(step)
-            starts.judge(step, scores)
-        for i in range(4):
-            mine = [r for r in starts.record if r.member == i]
-            assert sum(not r.settled for r in mine) <= 2 and max((r.attempt for r in mine), default=0) <= 2
-            if mine and mine[-1].settled: assert mine[-1].attempt == min(seen[i], key=seen[i].get)
+            score = torch.rand((), generator=gen).item()
+            if not known.settled: seen[known.attempt] = score
+            record.append(judge(known, 0, step, score, rules))
+        mine = [r for r in record if r]
+        assert sum(not r.settled for r in mine) <= 2 and max((r.attempt for r in mine), default=0) <= 2
+        if mine and mine[-1].settled: assert mine[-1].attempt == min(seen, key=seen.get)
 
 
-def test_no_restarts_means_never_due():
-    assert not any(Starts(2, max_restarts=0).due(t) for t in range(200))
+def test_watching_alone_restarts_nobody():
+    rules = Restarts(most=0)
+    rules.begin(2, 4)  # nothing is active: as bad as can be
+    assert not any(due(rules, step) for step in range(200))
+    assert rules.watches(100) and not rules.watches(101)
+
+
+def test_state_goes_round():
+    a, b = Restarts(), Restarts()
+    a.begin(2, 4)
+    b.begin(2, 4)
+    assert [r.attempt for r in due(a, 25)] == [1, 1], "a dictionary without activity is a bad start"
+    load_state(b, state_of(a))
+    assert b.verdicts == a.verdicts and due(b, 50) == due(a, 50)

@@ -10,7 +10,7 @@ from fastcore.test import test_eq
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from mfr.select import TopK
+from mfr.select import _in_full, _topk_in_one_product, largest, topk, topk_of
 
 
 # %% ../nbs/21_select.ipynb #c6212b09
@@ -21,55 +21,63 @@ def test_topk_against_naive(b, f, levels, seed, data):
     k = tuple(data.draw(st.integers(1, f)) for _ in range(2))
     x, bias = (np.random.default_rng(seed).integers(0, levels, s).astype(np.float32) for s in ((b, f), (2, f)))
     pre = x + bias[:, None]
-    ways = TopK(k).choose(torch.tensor(pre)), TopK(k)(torch.tensor(x), torch.eye(f).expand(2, f, f), torch.tensor(bias))
-    for values, indices in ways:
+    ways = (topk_of(torch.tensor(pre), k),
+            topk(torch.tensor(x)[None], torch.eye(f).expand(2, f, f), torch.tensor(bias), k))
+    for code in ways:
+        assert code.counts.tolist() == [[k[0]] * b, [k[1]] * b]
+        want = np.zeros_like(pre)
         for i in range(2):
-            for t in range(b):
-                want = np.argsort(-pre[i, t], kind="stable")[: k[i]]
-                assert sorted(indices[i, t, : k[i]].tolist()) == sorted(want.tolist())
-                np.testing.assert_array_equal(values[i, t, : k[i]], pre[i, t, indices[i, t, : k[i]]])
-                assert (values[i, t, k[i] :] == 0).all()
+            kept = np.argsort(-pre[i], axis=1, kind="stable")[:, : k[i]]
+            np.put_along_axis(want[i], kept, np.take_along_axis(pre[i], kept, 1), 1)
+            listed = [sorted(row.tolist()) for row in code.member(i).latents.view(b, k[i])]
+            assert listed == np.sort(kept, axis=1).tolist()
+        np.testing.assert_array_equal(code.dense(), want)
 
 
-def compared(x, W, c, k, **kw):
-    "Selected values, sorted, beside those of dense pre-activations in float64."
-    (values, indices), pre = TopK(k)(x, W, c, **kw), x.double() @ W.double().mT + c.double()[:, None]
-    want = [p.sort(-1, descending=True).values[:, :ki] for p, ki in zip(pre, k)]
-    for i, ki in enumerate(k):
-        assert (indices[i, :, :ki].sort(-1).values.diff(dim=-1) > 0).all() and (values[i, :, ki:] == 0).all()
-        test_close(values[i, :, :ki], pre[i].gather(-1, indices[i, :, :ki]).float(), eps=1e-4 * pre.abs().max().item())
-    return [values[i, :, :ki].sort(-1, descending=True).values for i, ki in enumerate(k)], want, pre.abs().max().item()
+def compared(x, W, c, ks, way=topk, **kw):
+    "Selected values, sorted, beside those of dense pre-activations in float64, and the size of those."
+    code, pre = way(x[None], W, c, ks, **kw), x.double() @ W.double().mT + c.double()[:, None]
+    want = [p.sort(-1, descending=True).values[:, :k] for p, k in zip(pre, ks)]
+    got = [code.member(i).values.view(len(x), k) for i, k in enumerate(ks)]
+    for i, k in enumerate(ks):
+        latents = code.member(i).latents.view(len(x), k)
+        assert (latents.sort(-1).values.diff(dim=-1) > 0).all()
+        test_close(got[i], pre[i].gather(-1, latents).float(), eps=1e-4 * pre.abs().max().item())
+    return [g.sort(-1, descending=True).values for g in got], want, pre.abs().max().item()
 
 
 @pytest.mark.parametrize("offset", [0.0, 3.0, 300.0])
 def test_screening_does_not_change_the_selection(offset):
-    "More rows than fit into one block, a number that no block divides; a large common offset, where rows cannot be screened; with and without bfloat16 in hardware."
+    "More rows than a block, in no whole number of blocks; a large common offset, where rows cannot be screened."
     gen = torch.Generator().manual_seed(0)
-    x, W, c = torch.randn(1300, 8, generator=gen) + offset, torch.randn(2, 2000, 8, generator=gen), torch.randn(2, 2000, generator=gen)
+    x, W, c = (torch.randn(*s, generator=gen) for s in ((1300, 8), (2, 2000, 8), (2, 2000)))
+    x += offset
     x[7] = 0  # every pre-activation is the bias
     got, want, size = compared(x, W, c, (3, 7))
     for g, w in zip(got, want): test_close(g, w.float(), eps=2e-6 * size)
-    full = torch.zeros(1300, 7), torch.zeros(1300, 7, dtype=torch.long)
-    TopK((7,))._in_full(x, W[1], c[1], 7, *full)
-    test_close(full[0].sort(-1, descending=True).values, want[1].float(), eps=2e-6 * size)
+    values, latents = torch.zeros(1300, 7), torch.zeros(1300, 7, dtype=torch.long)
+    _in_full(x, W[1], c[1], values, latents)  # what a processor without bfloat16 does
+    test_close(values.sort(-1, descending=True).values, want[1].float(), eps=2e-6 * size)
 
 
 def test_bf16_selects_nearly_the_same_with_values_in_float32():
     gen = torch.Generator().manual_seed(0)
-    x, W, c = torch.randn(200, 16, generator=gen), torch.randn(2, 300, 16, generator=gen), torch.randn(2, 300, generator=gen)
+    x, W, c = (torch.randn(*s, generator=gen) for s in ((200, 16), (2, 300, 16), (2, 300)))
     got, want, size = compared(x, W, c, (3, 7), precision="bf16")
     for g, w in zip(got, want): assert (g - w).abs().max() < 0.02 * size
-    by_torch = TopK((3, 7))._in_one_product(x, W, c, low=True)
-    assert max((g - v[:, : g.shape[1]].sort(-1, descending=True).values).abs().max() for g, v in zip(got, by_torch[0])) < 0.02 * size, "the way of a GPU selects as well"
-    with pytest.raises(ValueError, match="precision: expected 'fp32' or 'bf16', got 'int8'"): TopK((3, 7))(x, W, c, "int8")
+    torchs = compared(x, W, c, (3, 7), way=_topk_in_one_product, low=True)[0]
+    for g, v in zip(got, torchs): assert (g - v).abs().max() < 0.02 * size, "the way of a GPU selects as well"
+    with pytest.raises(ValueError, match="precision: expected 'fp32' or 'bf16', got 'int8'"):
+        topk(x[None], W, c, (3, 7), "int8")
 
 
 @settings(deadline=None, max_examples=60)
-@given(f=st.integers(1, 50), kind=st.sampled_from([torch.float32, torch.bfloat16, torch.float64]), scale=st.sampled_from([1e-38, 1.0, 1e38]), seed=st.integers(0, 999), data=st.data())
-def test_choose_whatever_the_type(f, kind, scale, seed, data):
+@given(f=st.integers(1, 50), kind=st.sampled_from([torch.float32, torch.bfloat16, torch.float64]),
+       scale=st.sampled_from([1e-38, 1.0, 1e38]), seed=st.integers(0, 999), data=st.data())
+def test_largest_whatever_the_type(f, kind, scale, seed, data):
     "Signs, zeros of both signs, extremes and ties, in each precision, against a stable sort."
     k = data.draw(st.integers(1, f))
-    pre = ((torch.randint(-2, 3, (1, 4, f), generator=torch.Generator().manual_seed(seed)) * -1.0) * scale).to(kind)
-    values, indices = TopK((k,)).choose(pre)
-    test_eq(indices[0].tolist(), np.argsort(-pre[0].double().numpy(), kind="stable")[:, :k].tolist())
-    assert values.equal(pre.gather(-1, indices))
+    levels = torch.randint(-2, 3, (1, 4, f), generator=torch.Generator().manual_seed(seed))
+    pre = ((levels * -1.0) * scale).to(kind)
+    latents = largest(pre, k)
+    test_eq(latents[0].tolist(), np.argsort(-pre[0].double().numpy(), kind="stable")[:, :k].tolist())

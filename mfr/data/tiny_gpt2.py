@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,41 +17,62 @@ import torch
 if TYPE_CHECKING: from transformers import GPT2LMHeadModel
 
 # %% auto #0
-__all__ = ['OUTSIDE', 'HOME', 'python_text', 'Bytes', 'load_tiny']
+__all__ = ['OUTSIDE', 'HOME', 'reference_topics', 'docstrings', 'library_docstrings', 'distinct', 'python_text', 'Bytes',
+           'load_tiny']
 
-# %% ../../nbs/14_tiny_gpt2.ipynb #ba0525b1
-OUTSIDE = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "pydoc_data"}  # folders without documentation of the library
+# %% ../../nbs/14_tiny_gpt2.ipynb #4bb9b80a
+def reference_topics() -> Iterator[str]:
+    "The topics of the language reference, by name."
+    from pydoc_data.topics import topics
 
+    for name in sorted(topics): yield topics[name]
 
-def python_text(
-    held_out: bool = False,  # every twentieth document, rather than the others
+# %% ../../nbs/14_tiny_gpt2.ipynb #b8bcb6b1
+def docstrings(
+    file: Path,  # a Python source file
+    shortest: int = 80,  # characters
 ) -> Iterator[str]:
-    "The documents: topics of the language reference, and each docstring of the standard library of at least 80 characters."
-    for number, document in enumerate(_documents()):
-        if (number % 20 == 0) == held_out: yield document
+    "The docstrings of a file, of its classes and its functions."
+    try: tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError): return
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)): continue
+        text = ast.get_docstring(node)
+        if text and len(text) >= shortest: yield text
 
+# %% ../../nbs/14_tiny_gpt2.ipynb #16140f94
+OUTSIDE = {
+    "dist-packages",
+    "idlelib",
+    "lib2to3",
+    "pydoc_data",
+    "site-packages",
+    "test",
+    "tests",
+}
 
-def _documents() -> Iterator[str]:
-    "Every document once."
+# %% ../../nbs/14_tiny_gpt2.ipynb #4b7c0ded
+def library_docstrings() -> Iterator[str]:
+    "The docstrings of the standard library, file by file."
+    library = Path(sysconfig.get_paths()["stdlib"])
+    for file in sorted(library.rglob("*.py")):
+        if not OUTSIDE & set(file.relative_to(library).parts): yield from docstrings(file)
+
+# %% ../../nbs/14_tiny_gpt2.ipynb #c523e953
+def distinct(documents: Iterable[str]) -> Iterator[str]:
+    "Each once, in the order of their first appearance."
     seen = set()
-    for document in _all_documents():
+    for document in documents:
         if document not in seen: yield document
         seen.add(document)
 
-
-def _all_documents() -> Iterator[str]:
-    from pydoc_data.topics import topics
-
-    library = Path(sysconfig.get_paths()["stdlib"])
-    files = [f for f in sorted(library.rglob("*.py")) if not OUTSIDE & set(f.relative_to(library).parts)]
-    yield from (topics[name] for name in sorted(topics))
-    for file in files:
-        try: tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError): continue  # templates, and files in other encodings
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-                text = ast.get_docstring(node)
-                if text and len(text) >= 80: yield text
+# %% ../../nbs/14_tiny_gpt2.ipynb #ba0525b1
+def python_text(
+    held_out: bool = False,  # every twentieth document, rather than the others
+) -> Iterator[str]:
+    "Python's documentation, each text once: topics of the language reference, then docstrings of the library."
+    for number, document in enumerate(distinct(chain(reference_topics(), library_docstrings()))):
+        if (number % 20 == 0) == held_out: yield document
 
 # %% ../../nbs/14_tiny_gpt2.ipynb #6b752985
 class Bytes:
