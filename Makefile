@@ -1,33 +1,41 @@
 # `make demo` and `make test` set themselves up: each works as the first command in a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup demo test lint sync notebooks export docs clean
+.PHONY: help setup demo test sync lint types export notebooks lab docs hooks clean
 
-setup: $(READY)
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(READY)  ## .venv with everything, once; the others do it by themselves
 
 $(READY): settings.ini setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all]' -c constraints.txt
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) -e '.[all]' -c constraints.txt
 	touch $@
 
 demo: $(READY)  ## the main job: a baseline stack and an MFR stack on data with known features
 	$(BIN)/mfr synthetic --out runs/demo --overwrite
 
-test: sync lint  ## everything that must pass
+test: sync lint types  ## everything that must pass
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 	$(MAKE) docs
 
-sync: $(READY)
+sync: $(READY)  ## are mfr/, tests/ and README.md what the notebooks give?
 	$(BIN)/python tools/check_sync.py
 	$(BIN)/python tools/nb2readme.py --check
 
-lint: $(READY)
+lint: $(READY)  ## ruff, and the rules for cells and notebooks
 	$(BIN)/ruff check -q .
+	$(BIN)/python tools/house_rules.py
 
-export: $(READY)  ## after editing a notebook
+types: $(READY)  ## pyright on the public modules
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+export: $(READY)  ## after editing a notebook: mfr/, tests/, README.md
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
 	$(BIN)/python tools/nb2tests.py
@@ -37,8 +45,14 @@ notebooks: export  ## run every notebook in place and keep its outputs
 	$(BIN)/python tools/nbrun.py
 	$(BIN)/python tools/nb2readme.py
 
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab nbs
+
 docs: $(READY)  ## the site, in docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs nbs docs/_build/html
 
-clean:
+hooks: $(READY)  ## have git run lint, clean and sync before a commit
+	$(BIN)/pre-commit install
+
+clean:  ## remove all that is not in the repository: .venv, runs, built pages
 	rm -rf .venv docs/_build build *.egg-info runs

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+ALL = ("gpt2", "eeg", "dev")  # of extra [all]; the libraries that `mfr bench` compares with stay apart
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
@@ -21,10 +22,10 @@ setup(
     keywords=cfg["keywords"],
     license="Apache-2.0",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={"mfr.data": ["tiny_gpt2/*"]},
+    package_data={"mfr": ["py.typed", "templates/*"], "mfr.data": ["tiny_gpt2/*"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require=extras | {"all": [r for name, group in extras.items() if name != "bench" for r in group]},  # the libraries to compare with stay apart
+    extras_require=extras | {"all": [r for e in ALL for r in extras[e]]},
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],  # resolves `symbol` links in the docs

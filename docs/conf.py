@@ -3,7 +3,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 here = Path(__file__).parent
-sys.path[:0] = [str(here), str(here.parent)]
+sys.path.insert(0, str(here.parent))
+sys.path.insert(0, str(here))
 from nbdev.config import get_config
 
 cfg = get_config(path=here.parent)
@@ -12,12 +13,25 @@ copyright = cfg.copyright
 extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinx.ext.viewcode", "nbdev_sphinx"]
 source_suffix = {".ipynb": "myst-nb"}
 exclude_patterns = ["**.ipynb_checkpoints", "_*"]
-parts = {"Data": "0* 1*", "Model": "2*", "Objective and training": "3* 4*", "Results": "5*", "Experiments": "6*", "Tutorials": "8*", "Command line": "9*"}
-nbdev_toctree = "\n\n".join(f"```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n" + "\n".join(globs.split()) + "\n```" for caption, globs in parts.items())
+parts = {  # of the site, by the notebooks' numbers
+    "Foundations": "0*",
+    "Data": "1[0-4]*",
+    "Model": "2*",
+    "Objective and training": "3* 4*",
+    "Results": "5[0-5]*",
+    "EEG": "1[5-9]* 5[6-9]*",
+    "Studies": "6*",
+    "Tutorials": "8*",
+    "Command line": "9*",
+}
+toctree = "```{{toctree}}\n:hidden:\n:glob:\n:caption: {}\n\n{}\n```"
+nbdev_toctree = "\n\n".join(toctree.format(caption, "\n".join(globs.split())) for caption, globs in parts.items())
 
 nb_execution_mode = "off"  # the notebooks carry their outputs, as with Quarto's --no-execute
 nb_merge_streams = True
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_inline", "attrs_block", "fieldlist", "deflist", "tasklist"]
+myst_enable_extensions = [
+    "dollarmath", "amsmath", "colon_fence", "attrs_inline", "attrs_block", "fieldlist", "deflist", "tasklist",
+]
 myst_heading_anchors = 3
 numfig = True
 add_module_names = False
@@ -28,7 +42,10 @@ toc_object_entries_show_parents = "hide"
 mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg-full.js"
 html_static_path = [str(here / "_static"), str(mathjax)]
 mathjax_path = mathjax.name
-mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"]], "displayMath": [["\\[", "\\]"]]}, "options": {"enableMenu": False}}
+mathjax3_config = {
+    "tex": {"inlineMath": [["\\(", "\\)"]], "displayMath": [["\\[", "\\]"]]},
+    "options": {"enableMenu": False},
+}
 
 html_theme = "furo"
 html_title = project

@@ -41,7 +41,8 @@ _own = ""  # the module of the page being read: among equal short names, its own
 def _symbols(own: str) -> dict[str, str]:
     lib = get_config().lib_path.name
     syms = importlib.import_module(f"{lib}._modidx").d["syms"]
-    return {nm: mod for mod in sorted(syms, key=lambda m: m == own) for full in syms[mod] for nm in (full, full.removeprefix(f"{mod}."))}
+    modules = sorted(syms, key=lambda m: m == own)
+    return {name: mod for mod in modules for full in syms[mod] for name in (full, full.removeprefix(f"{mod}."))}
 
 
 def symbols() -> dict[str, str]:
@@ -72,23 +73,27 @@ class Shown:
 
 
 def tidy(sig: inspect.Signature) -> inspect.Signature:
-    def plain(p): return p.replace(annotation=p.annotation.__origin__) if hasattr(p.annotation, "__metadata__") else p  # Annotated[X, ...] is an X
-    return sig.replace(parameters=[plain(p) if p.default is p.empty else plain(p).replace(default=Shown(p.default)) for p in sig.parameters.values()])
+    "A signature as one would write it: `Annotated[X, ...]` is an X, a default is shown by its name."
+    def plain(p):
+        if hasattr(p.annotation, "__metadata__"): p = p.replace(annotation=p.annotation.__origin__)
+        return p if p.default is p.empty else p.replace(default=Shown(p.default))
+    return sig.replace(parameters=[plain(p) for p in sig.parameters.values()])
 
 
 def api(name: str) -> str | None:
     "One symbol of the package as a MyST `py:` directive, its parameters' notes taken from nbdev's docments."
     mod = symbols().get(name)
     if mod is None: return None
-    obj = reduce(getattr, name.split("."), importlib.import_module(mod))
-    raw = inspect.getattr_static(reduce(getattr, name.split(".")[:-1], importlib.import_module(mod)), name.split(".")[-1])
+    *outer, last = name.split(".")
+    owner = reduce(getattr, outer, importlib.import_module(mod))
+    obj, raw = getattr(owner, last), inspect.getattr_static(owner, last)
     kind = ("class" if inspect.isclass(obj) else "function" if "." not in name else
             "property" if isinstance(raw, property) else "classmethod" if isinstance(raw, classmethod) else
             "staticmethod" if isinstance(raw, staticmethod) else "method")
     sig, fields, opts = "", [], f":module: {mod}"
     if kind == "property" and (ann := raw.fget.__annotations__.get("return")):
         opts += f"\n:type: {sphinx_inspect.stringify_annotation(ann, 'smart').lstrip('~')}"
-    if callable(obj) and not (inspect.isclass(obj) and issubclass(obj, BaseException)):  # exceptions have no signature of their own
+    if callable(obj) and not (inspect.isclass(obj) and issubclass(obj, BaseException)):  # exceptions have no signature
         s = tidy(sphinx_inspect.signature(obj, bound_method=kind == "method"))
         if kind == "class": s = s.replace(return_annotation=inspect.Signature.empty)
         sig = sphinx_inspect.stringify_signature(s, unqualified_typehints=True)
@@ -111,7 +116,8 @@ def _callouts(lines: list[str]) -> list[str]:
     while i < len(lines):
         m = _open.match(lines[i])
         if not m:
-            res.append(lines[i]); i += 1
+            res.append(lines[i])
+            i += 1
             continue
         fence, kind, rest = m.groups()
         end = next((j for j in range(i + 1, len(lines)) if lines[j].strip() == fence), len(lines))
@@ -120,9 +126,11 @@ def _callouts(lines: list[str]) -> list[str]:
         while body and not body[0].strip(): body.pop(0)
         title = at.get("title")
         if title is None and body and (h := re.match(r"#+\s+(.*)", body[0])): title, body = h[1], body[1:]
-        title, fold = title or kind.title(), at.get("collapse") in ("true", "false")
+        title = title or kind.title()
+        fold = at.get("collapse") in ("true", "false")
         head = f"{fence}{{{'dropdown' if fold else 'admonition'}}} {title}"
-        opts = [f":color: {_color[kind]}", ":icon: info"] + [":open:"] * (at["collapse"] == "false") if fold else [f":class: {kind}"]
+        opts = [f":color: {_color[kind]}", ":icon: info"] if fold else [f":class: {kind}"]
+        if at.get("collapse") == "false": opts.append(":open:")
         res += [head, *opts, "", *body, fence]
         i = end + 1
     return res
@@ -206,7 +214,8 @@ def convert(text: str, path: str, extra: str = "") -> str:
     nb = dict2nb(json.loads(text))
     nb.path_ = path
     for c in nb.cells:  # show the source of what is exported, folded, under its API entry
-        if c.cell_type == "code" and re.search(r"^(def|class) ", c.source, re.M): c.source = re.sub(r"^#\|\s*export\b", "#| exports", c.source)
+        if c.cell_type == "code" and re.search(r"^(def|class) ", c.source, re.M):
+            c.source = re.sub(r"^#\|\s*export\b", "#| exports", c.source)
     NBProcessor(nb=nb, procs=PROCS).process()
     if extra: nb.cells.append(mk_cell(extra, "markdown"))
     return nb2str(nb)
@@ -227,7 +236,7 @@ def find_source(app, modname):
     an = ModuleAnalyzer.for_module(modname)
     an.find_tags()
     tags = dict(an.tags)
-    for nm, line in _get_exps(modname.replace(".", "/") + ".py").items():
+    for nm in _get_exps(modname.replace(".", "/") + ".py"):
         short = nm.split(".")[-1]
         if nm not in tags and tags.get(short): tags[nm] = tags[short]
     return an.code, tags

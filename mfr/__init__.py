@@ -3,10 +3,20 @@
 __version__ = "0.1.0"
 
 from mfr.batch import Batch
+from mfr.checkpoint import load_checkpoint, save_checkpoint
 from mfr.code import Code
 from mfr.data.synthetic import Superposition, SuperpositionConfig
 from mfr.mutual import Mutual, mutual_penalty
 from mfr.reinit import Restarts
 from mfr.sae import SAEConfig, SAEStack
+from mfr.saving import load, save
+from mfr.select import RULES, Rule
 from mfr.similarity import cosine, match, mmcs, nearest
+from mfr.terms import Term
 from mfr.train import History, TrainConfig, fit
+
+__all__ = [
+    "RULES", "Batch", "Code", "History", "Mutual", "Restarts", "Rule", "SAEConfig", "SAEStack", "Superposition",
+    "SuperpositionConfig", "Term", "TrainConfig", "cosine", "fit", "load", "load_checkpoint", "match", "mmcs",
+    "mutual_penalty", "nearest", "save", "save_checkpoint",
+]

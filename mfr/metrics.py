@@ -5,25 +5,23 @@
 # %% ../nbs/50_metrics.ipynb #8d3f2f4f
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import kl_div
 
-from .data.activations import Side, at_module, capture, next_token_loss
+from .batch import as_batch
+from .code import times_active
 from .sae import SAEStack
 from .similarity import match, nearest
 
-if TYPE_CHECKING: from transformers import PreTrainedModel
-
 # %% auto #0
-__all__ = ['Evaluation', 'evaluate', 'recovery', 'agreement', 'truth', 'agreement_with_truth', 'pca_fvu', 'weight_distances',
-           'LossRecovered', 'loss_recovered']
+__all__ = ['Evaluation', 'Variance', 'evaluate', 'recovery', 'agreement', 'truth', 'agreement_with_truth', 'PCA', 'fit_pca',
+           'pca_fvu', 'Distances', 'weight_distances']
 
 # %% ../nbs/50_metrics.ipynb #5a7a373a
 @dataclass
@@ -37,34 +35,45 @@ class Evaluation:
     rows: int  # examples seen
     mse: Float[np.ndarray, "n"]  # mean squared error over examples and dimensions, the loss of training
 
+# %% ../nbs/50_metrics.ipynb #bbd55d0b
+@dataclass
+class Variance:
+    "The variance of rows that come a few at a time, summed over dimensions; float64."
+
+    rows: int = 0
+    total: Tensor | float = 0.0  # (d,) sum of the rows
+    square: float = 0.0  # sum of their squares
+
+    def add(self, x: Float[Tensor, "b d"]) -> None:
+        "A few rows more."
+        x = x.double()
+        self.rows += len(x)
+        self.total = self.total + x.sum(0).cpu()
+        self.square += x.square().sum().item()
+
+    @property
+    def value(self) -> float:
+        "Sum over rows and dimensions of the squared distance from the mean."
+        return self.square - (self.total.square().sum() / self.rows).item()
+
 # %% ../nbs/50_metrics.ipynb #35abc01b
 @torch.no_grad()
 def evaluate(
     stack: SAEStack,  # trained or not
-    batches: Iterable[Float[Tensor, "b d"]],  # a finite number of them, not seen in training
+    batches: Iterable,  # a finite number of them, not seen in training, in any form that `mfr.batch` knows
 ) -> Evaluation:  # float64 throughout
     "Reconstruct every example and count what was active; one pass, memory of one batch."
-    n, f = stack.config.n, stack.config.d_hidden
-    error, active = torch.zeros(n, dtype=torch.float64), torch.zeros(n, f, dtype=torch.float64)
-    total, square, rows = torch.zeros(stack.config.d_in, dtype=torch.float64), torch.zeros((), dtype=torch.float64), 0
-    for x in batches:
-        x = x.to(stack.W.device)
-        x_hat, code = stack(x)
-        error += (x_hat - x).double().square().sum((1, 2)).cpu()
-        active.scatter_add_(1, code.indices.flatten(1).cpu(), _fires(stack, code).flatten(1).double().cpu())
-        total += x.double().sum(0).cpu()
-        square += x.double().square().sum().cpu()
-        rows += len(x)
+    n, f, d = stack.config.n, stack.config.d_hidden, stack.config.d_in
+    error, active, variance = torch.zeros(n, dtype=torch.float64), torch.zeros(n, f, dtype=torch.float64), Variance()
+    for item in batches:
+        out = stack.step(as_batch(item, stack.W))
+        error += out.error.double().square().sum((1, 2)).cpu()
+        active += times_active(out.code).cpu()
+        variance.add(out.target)
+    rows = variance.rows
     if not rows: raise ValueError("batches: expected at least one example, got none")
-    variance = square - total.square().sum() / rows  # summed over examples and dimensions
-    return Evaluation((error / variance).numpy(), (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy(), rows, (error / (rows * len(total))).numpy())
-
-
-def _fires(stack: SAEStack, code) -> Tensor:
-    "(n, b, K): is the entry within its member's k, and above 0 where values are clipped at 0?"
-    k = torch.as_tensor(stack.config.ks, device=code.indices.device)[:, None, None]
-    within = torch.arange(code.indices.shape[2], device=k.device).expand(code.indices.shape) < k
-    return within & (code.values > 0) if stack.config.relu else within
+    use = (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy()
+    return Evaluation((error / variance.value).numpy(), *use, rows, (error / (rows * d)).numpy())
 
 # %% ../nbs/50_metrics.ipynb #0b1aab57
 @torch.no_grad()
@@ -84,17 +93,24 @@ def recovery(
 @torch.no_grad()
 def agreement(
     D: Float[Tensor, "n f d"],  # decoder rows, n >= 2
-) -> Float[np.ndarray, "n f"]:  # mean over the other members of the largest cosine there
-    "For every latent, how well the other members know it."
+    alive: Bool[Tensor, "n f"] | None = None,  # latents that count; None for all
+) -> Float[np.ndarray, "n f"]:  # mean over the other members of the largest cosine; NaN for what does not count
+    "For every live latent, how well the other members know it."
     if len(D) < 2: raise ValueError(f"D: expected at least 2 members to compare, got {len(D)}")
-    return torch.stack([torch.stack([nearest(d, o)[0] for j, o in enumerate(D) if j != i]).mean(0) for i, d in enumerate(D)]).cpu().numpy()
+    alive = torch.ones(D.shape[:2], dtype=torch.bool) if alive is None else torch.as_tensor(alive)
+    out = torch.full(D.shape[:2], torch.nan, dtype=D.dtype)
+    for i, mine in enumerate(alive):
+        others = [j for j, theirs in enumerate(alive) if j != i and theirs.any()]
+        if not mine.any() or not others: continue
+        out[i, mine] = torch.stack([nearest(D[i, mine], D[j, alive[j]])[0].cpu() for j in others]).mean(0)
+    return out.numpy()
 
 # %% ../nbs/50_metrics.ipynb #c324b9bc
 @torch.no_grad()
 def truth(
     D: Float[Tensor, "n f d"],  # decoder rows
     features: Float[Tensor, "g d"],  # the true features
-) -> Float[np.ndarray, "n f"]:  # cosine to the feature assigned to each latent; NaN where there are more latents than features
+) -> Float[np.ndarray, "n f"]:  # cosine to the feature assigned to each latent; NaN for latents without one
     "For every latent, how near it is to the feature that is its own in the best one-to-one assignment."
     out = np.full(D.shape[:2], np.nan)
     for i, d in enumerate(D):
@@ -106,10 +122,37 @@ def truth(
 def agreement_with_truth(
     D: Float[Tensor, "n f d"],  # decoder rows, n >= 2
     features: Float[Tensor, "g d"],  # the true features
+    alive: Bool[Tensor, "n f"] | None = None,  # latents that count; None for all
 ) -> float:  # between -1 and 1
     "Correlation over latents of similarity to the other members with similarity to the truth (paper, Figure 3)."
-    a, t = agreement(D).ravel(), truth(D, features).ravel()
-    return float(np.corrcoef(a[~np.isnan(t)], t[~np.isnan(t)])[0, 1])
+    a, t = agreement(D, alive).ravel(), truth(D, features).ravel()
+    known = ~np.isnan(a) & ~np.isnan(t)
+    return float(np.corrcoef(a[known], t[known])[0, 1])
+
+# %% ../nbs/50_metrics.ipynb #ab4cebb3
+class PCA(NamedTuple):
+    "Principal components."
+
+    mean: Float[Tensor, "d"]
+    components: Float[Tensor, "k d"]  # orthonormal, the strongest first
+
+    def reconstruct(self, x: Float[Tensor, "b d"], k: int) -> Float[Tensor, "b d"]:
+        "Rows from their first k components."
+        V = self.components[:k]
+        return (x - self.mean) @ V.T @ V + self.mean
+
+# %% ../nbs/50_metrics.ipynb #91ad9dc5
+@torch.no_grad()
+def fit_pca(
+    rows: Float[Tensor, "m d"],  # to fit mean and components on
+    k: int,  # number of components
+) -> PCA:
+    "The k strongest principal components, by singular values."
+    if k > min(rows.shape):
+        shape = tuple(rows.shape)
+        raise ValueError(f"ks: expected at most {min(shape)} components from rows of shape {shape}, got {k}")
+    mean = rows.mean(0)
+    return PCA(mean, torch.linalg.svd(rows - mean, full_matrices=False).Vh[:k])
 
 # %% ../nbs/50_metrics.ipynb #75a0f80a
 @torch.no_grad()
@@ -120,78 +163,33 @@ def pca_fvu(
 ) -> list[float]:  # FVU on the held-out rows, one for each k
     "FVU of PCA with k components; centred on the training mean, judged against the held-out mean as `evaluate` does."
     ks = list(ks)
-    mean = train.mean(0)
-    if max(ks) > min(train.shape): raise ValueError(f"ks: expected at most {min(train.shape)} components from rows of shape {tuple(train.shape)}, got {max(ks)}")
-    V = torch.linalg.svd(train - mean, full_matrices=False).Vh[: max(ks)]  # (K, d)
-    explained, total, square, rows = torch.zeros(max(ks), dtype=torch.float64), torch.zeros(len(mean), dtype=torch.float64), torch.zeros((), dtype=torch.float64), 0
+    mean, V = fit_pca(train, max(ks))
+    explained, variance = torch.zeros(max(ks), dtype=torch.float64), Variance()
     for x in held_out:
         z = (x - mean).double()
         explained += (z @ V.double().T).square().sum(0)
-        total, square, rows = total + z.sum(0), square + z.square().sum(), rows + len(z)
-    if not rows: raise ValueError("held_out: expected at least one row, got none")
-    variance = square - total.square().sum() / rows
-    return [((square - explained[:k].sum()) / variance).item() for k in ks]
+        variance.add(z)
+    if not variance.rows: raise ValueError("held_out: expected at least one row, got none")
+    return [(variance.square - explained[:k].sum().item()) / variance.value for k in ks]
+
+# %% ../nbs/50_metrics.ipynb #4f70a6e2
+class Distances(NamedTuple):
+    "Mean distance of each member's decoder to those of the others."
+
+    numbered: Float[np.ndarray, "n"]  # latents in the order they are numbered in
+    matched: Float[np.ndarray, "n"]  # latents matched one to one
 
 # %% ../nbs/50_metrics.ipynb #ff124f19
 @torch.no_grad()
 def weight_distances(
     D: Float[Tensor, "n f d"],  # unit rows, n >= 2
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:  # as numbered, and matched
+) -> Distances:
     "Frobenius distance of each member's decoder to those of the others, on average (paper, section 4.3)."
     n = len(D)
-    raw, matched = np.full((n, n), np.nan), np.full((n, n), np.nan)
+    out = Distances(np.full((n, n), np.nan), np.full((n, n), np.nan))
     for i in range(n):
         for j in range(i):
-            raw[i, j] = raw[j, i] = (D[i] - D[j]).norm().item()
-            matched[i, j] = matched[j, i] = (D[i] - D[j][match(D[i], D[j])[2]]).norm().item()
-    return np.nanmean(raw, 1), np.nanmean(matched, 1)
-
-# %% ../nbs/50_metrics.ipynb #c3d73512
-@dataclass
-class LossRecovered:
-    "Next-token losses with and without a reconstruction in place, in nats a token."
-
-    clean: float  # the model as it is
-    zero: float  # with zeros in place
-    mean: float  # with the mean over the text in place
-    spliced: Float[np.ndarray, "n"]  # with each member's reconstruction in place
-    kl: Float[np.ndarray, "n"]  # of the predictions with each member's reconstruction from the clean ones
-    tokens: int  # predicted tokens
-
-    @property
-    def score(self) -> Float[np.ndarray, "n"]:
-        "(zero - spliced) / (zero - clean)."
-        return (self.zero - self.spliced) / (self.zero - self.clean)
-
-# %% ../nbs/50_metrics.ipynb #abdfc54b
-@torch.no_grad()
-def loss_recovered(
-    model: PreTrainedModel,
-    path: str,  # of the module whose output (or input) the stack reconstructs
-    stack: SAEStack,
-    batches: Sequence[Int[Tensor, "s l"]],  # held-out text; read twice, first for the mean
-    side: Side = "output",  # of the module
-) -> LossRecovered:
-    "Loss recovered of every member (paper, section 4.1)."
-    n, rows = stack.config.n, sum(t.numel() for t in batches)
-    mean = sum(capture(model, path, tokens, side)[0].double().sum((0, 1)) for tokens in batches).to(stack.W) / rows  # (d,)
-    sums = torch.zeros(n + 3, dtype=torch.float64), torch.zeros(n + 2, dtype=torch.float64)  # losses of clean and copies, divergences of copies
-    def splice(x):
-        first = x[: len(x) // (n + 2)]  # (s, l, d), the same in every copy
-        x_hat = stack(first.flatten(0, 1).to(stack.W))[0].view(n, *first.shape)
-        return torch.cat([x_hat, torch.zeros_like(x_hat[:1]), mean.expand_as(x_hat[:1])]).flatten(0, 1).to(x)
-    was = model.training
-    model.eval()
-    try:
-        for tokens in batches:
-            tokens = tokens.to(model.device)
-            clean, copies = model(tokens, use_cache=False).logits, tokens.repeat(n + 2, 1)
-            with at_module(model, path, splice, side): logits = model(copies, use_cache=False).logits  # ((n + 2) s, l, v)
-            sums[0][0] += next_token_loss(clean, tokens).sum().item()
-            sums[0][1:] += next_token_loss(logits, copies).view(n + 2, -1).double().sum(1).cpu()
-            log_p, log_q = (t[:, :-1].float().log_softmax(-1) for t in (clean, logits))
-            for i, q in enumerate(log_q.chunk(n + 2)): sums[1][i] += kl_div(q, log_p, reduction="sum", log_target=True).item()
-    finally: model.train(was)
-    tokens = sum(t[:, 1:].numel() for t in batches)
-    (clean, *spliced, zero, mean), kl = (sums[0] / tokens).tolist(), (sums[1] / tokens)[:n]
-    return LossRecovered(clean, zero, mean, np.array(spliced), kl.numpy(), tokens)
+            out.numbered[i, j] = out.numbered[j, i] = (D[i] - D[j]).norm().item()
+            partner = match(D[i], D[j])[2]
+            out.matched[i, j] = out.matched[j, i] = (D[i] - D[j][partner]).norm().item()
+    return Distances(*(np.nanmean(table, 1) for table in out))

@@ -40,7 +40,7 @@ def palette(
     ordered = sns.color_palette("viridis", len(names) - 1).as_hex()
     return dict(zip(names, [COLOURS[0], *ordered]))
 
-# %% ../nbs/51_plots.ipynb #952c6940
+# %% ../nbs/51_plots.ipynb #4245c12e
 def tidy(ax: Axes) -> Axes:
     "Take away the upper and right spine, and keep at most six ticks on an axis."
     sns.despine(ax=ax)
@@ -50,7 +50,7 @@ def tidy(ax: Axes) -> Axes:
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     return ax
 
-# %% ../nbs/51_plots.ipynb #c6778361
+# %% ../nbs/51_plots.ipynb #ac611ac2
 def small_multiples(
     arms: Sequence[str],  # one panel each, in this order
     draw: Callable[[Axes, str, str], object],  # called with axes, arm and colour
@@ -72,7 +72,7 @@ def small_multiples(
         outer_labels(ax, left=place % columns == 0, bottom=place + columns >= len(arms))
     return fig
 
-# %% ../nbs/51_plots.ipynb #bda95b16
+# %% ../nbs/51_plots.ipynb #db891485
 def outer_labels(
     ax: Axes,
     left: bool,  # is it the first of its row?
@@ -163,7 +163,7 @@ def plot_training(
     ax.legend(frameon=False)
     return tidy(ax)
 
-# %% ../nbs/51_plots.ipynb #867fa87b
+# %% ../nbs/51_plots.ipynb #69239fd3
 def log_values(ax: Axes) -> None:
     "A logarithmic y axis whose ticks are plain numbers."
     ax.set_yscale("log")
@@ -216,7 +216,7 @@ def plot_by_k(
         ax.set_xticks(ks)
     return ax
 
-# %% ../nbs/51_plots.ipynb #af50f0ce
+# %% ../nbs/51_plots.ipynb #e05e83d2
 def plot_dots(
     members: pd.DataFrame,  # one row a member: arm and the quantity
     quantity: str,  # column
@@ -258,11 +258,13 @@ def plot_fvu(
         plot_dots(members, "FVU", f"FVU on held-out rows, k = {ks[0]}", colours, ax)
         for name, of in rivals.items():
             ax.axvline(of[ks[0]], color=RIVAL, ls=":", label=f"{name}: {of[ks[0]]:.3g}")
-    if rivals:
+    if rivals and len(ks) > 1:
         ax.legend(frameon=False)
+    elif rivals:
+        ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     return ax
 
-# %% ../nbs/51_plots.ipynb #effb8cd7
+# %% ../nbs/51_plots.ipynb #91ea17f6
 def plot_differences(
     differences: Mapping[str, tuple[float, float, float]],  # arm -> mean, low, high; NaN bounds for a single seed
     label: str = "",  # of the quantity
@@ -278,6 +280,7 @@ def plot_differences(
         ax.plot([low, high], [row, row], color=colours[arm], lw=2)
         interval = f" [{low:+.2g}, {high:+.2g}]" if np.isfinite(low) else ""
         at = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+        at["bbox"] = {"fc": "white", "ec": "none", "pad": 0.5}
         ax.annotate(f"{mean:+.2g}{interval}", (mean, row), **at)
     alone = not any(np.isfinite(d[1]) for d in differences.values())
     ax.set(xlabel=f"{label} minus reference", ylim=(len(differences) + 0.6, -0.6))
@@ -286,7 +289,7 @@ def plot_differences(
     tidy(ax).set_yticks(range(len(differences) + 1), ["reference", *differences])
     return ax
 
-# %% ../nbs/51_plots.ipynb #f44f531a
+# %% ../nbs/51_plots.ipynb #7ba3910e
 def figure_differences(
     members: pd.DataFrame,  # one row a member: arm and the quantity, rows of the reference first
     quantity: str,  # column

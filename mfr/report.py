@@ -30,10 +30,11 @@ import mfr
 from .runs import RunFolder, slug, write_whole
 
 # %% auto #0
-__all__ = ['GLOSSARY', 'Html', 'WORD', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'Part', 'render', 'cell', 'table',
-           'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections', 'Report', 'html', 'command_line']
+__all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'Part', 'render', 'cell',
+           'fold', 'table', 'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections', 'Report', 'html',
+           'command_line']
 
-# %% ../nbs/54_report.ipynb #896c3265
+# %% ../nbs/54_report.ipynb #7634a92c
 GLOSSARY = {
     "FVU": "Fraction of variance unexplained: squared error of the reconstruction over the variance of the data; "
     "0 is perfect, 1 is what the mean of the data achieves.",
@@ -61,9 +62,12 @@ GLOSSARY = {
     "PCA": "Principal components, as many as a member has active latents: a reconstruction that needs no training.",
 }
 
-# %% ../nbs/54_report.ipynb #251748cf
+# %% ../nbs/54_report.ipynb #96767be8
 Html = Markup  # text that is HTML already; `Html("<b>{}</b>").format(name)` escapes the name
 WORD = Html('<a class="word" href="#word-{}" title="{}">{}</a>')
+
+
+EVERYDAY = ("matched", "distance", "restarts", "k")
 
 
 class Glossary:
@@ -76,14 +80,14 @@ class Glossary:
         longest = sorted(self.terms, key=len, reverse=True)
         self.pattern = re.compile(rf"(?<![\w=])({'|'.join(map(re.escape, longest))})(?![\w=])", re.IGNORECASE)
 
-    def mark(self, text: str) -> Html:
+    def mark(self, text: str, prose: bool = True) -> Html:
         "The text, escaped, each term linked to its sentence where it first stands; HTML stays as it is."
         if isinstance(text, Html):
             return text
         out, at, here = [], 0, set()
         for found in self.pattern.finditer(text):
             term = self.terms[found[0].lower()]
-            if term not in here:
+            if term not in here and not (prose and term in EVERYDAY):
                 out += [text[at : found.start()], WORD.format(slug(term), self.sentences[term], found[0])]
                 at = found.end()
                 here.add(term)
@@ -95,7 +99,7 @@ class Glossary:
         "The terms that were met, in the order of the glossary."
         return {term: sentence for term, sentence in self.sentences.items() if term in self.met}
 
-# %% ../nbs/54_report.ipynb #3c48684b
+# %% ../nbs/54_report.ipynb #5cdfdec0
 class Part(NamedTuple):
     "One part of a report."
 
@@ -104,7 +108,7 @@ class Part(NamedTuple):
     text: str = ""  # the caption of a figure, or a paragraph before the rest
     name: str = ""  # file name of a figure, without ending; by default from the heading
 
-# %% ../nbs/54_report.ipynb #9c874d27
+# %% ../nbs/54_report.ipynb #e254e437
 TEMPLATES = Environment(
     loader=PackageLoader("mfr", "templates"),
     autoescape=True,
@@ -122,7 +126,7 @@ def render(
     "A template, filled in."
     return Html(TEMPLATES.get_template(template).render(**values))
 
-# %% ../nbs/54_report.ipynb #61c183fa
+# %% ../nbs/54_report.ipynb #824bdae9
 def cell(
     value,  # of a table
 ) -> str:
@@ -135,10 +139,20 @@ def cell(
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return str(value)
 
-# %% ../nbs/54_report.ipynb #e30f9901
+# %% ../nbs/54_report.ipynb #11a03ef6
 LONG = 15  # rows, above which a table folds
 
 
+def fold(
+    rows: list[dict],  # of a table
+) -> tuple[list[dict], list[dict]]:  # those shown, and, where that is not all of them, all
+    "What is shown of a long table: the rows that sum up, or else the first."
+    if len(rows) <= LONG:
+        return rows, []
+    strong = [row for row in rows if row["strong"]]
+    return (strong or rows[:8])[:LONG], rows
+
+# %% ../nbs/54_report.ipynb #6ac8f352
 def table(
     frame: pd.DataFrame,
     heading: str = "",  # told to readers who do not see the table
@@ -151,14 +165,14 @@ def table(
     columns = []
     for name, column in zip(map(str, frame.columns), zip(*cells)):
         words = any(c and not re.search(r"\d", c) for c in column)
-        columns.append({"name": glossary.mark(name), "text": words})
+        columns.append({"name": glossary.mark(name, prose=False), "text": words})
     rows = [{"cells": c, "strong": s} for c, s in zip(cells, strong)]
-    if len(rows) <= LONG:
-        return render("table.html", heading=heading, columns=columns, first=rows, rest=[])
-    first = [row for row in rows if row["strong"]] or rows[:8]
-    return render("table.html", heading=heading, columns=columns, first=first[:LONG], rest=rows)
+    first, rest = fold(rows)
+    filled = [any(row["cells"][i] for row in first) or not rest for i in range(len(columns))]
+    shown = [column if full else None for column, full in zip(columns, filled)]
+    return render("table.html", heading=heading, columns=columns, shown=shown, first=first, rest=rest)
 
-# %% ../nbs/54_report.ipynb #0bed4319
+# %% ../nbs/54_report.ipynb #f8b4a3b6
 DPI = 160  # of saved figures; a page shows them at 96
 
 
@@ -176,7 +190,7 @@ def save_figure(
     plt.close(figure)
     return png.getvalue()
 
-# %% ../nbs/54_report.ipynb #0f635ad5
+# %% ../nbs/54_report.ipynb #cdd425f8
 def figure_part(
     part: Part,  # whose content is a figure
     glossary: Glossary,  # to mark the caption with
@@ -184,7 +198,7 @@ def figure_part(
 ) -> Html:
     "A figure with its caption, embedded."
     for text in part.content.findobj(Text):
-        glossary.mark(text.get_text())
+        glossary.mark(text.get_text(), prose=False)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
     width, height = struct.unpack(">II", png[16:24])  # the header of a PNG
     return render(
@@ -196,7 +210,7 @@ def figure_part(
         caption=glossary.mark(part.text),
     )
 
-# %% ../nbs/54_report.ipynb #458e1e84
+# %% ../nbs/54_report.ipynb #b502eec1
 def body(
     part: Part,
     glossary: Glossary,
@@ -212,7 +226,7 @@ def body(
         return before + part.content
     return before + paragraphs(part.content, glossary)
 
-# %% ../nbs/54_report.ipynb #c4fdd629
+# %% ../nbs/54_report.ipynb #19f9980f
 def paragraphs(
     text: str,  # split at empty lines
     glossary: Glossary,
@@ -221,7 +235,7 @@ def paragraphs(
     parts = [text] if isinstance(text, Html) else text.split("\n\n")
     return Html("\n").join(Html("<p>{}</p>").format(glossary.mark(p)) for p in parts if p.strip())
 
-# %% ../nbs/54_report.ipynb #e66efbc0
+# %% ../nbs/54_report.ipynb #50c39fa6
 def height(
     part: Part,
 ) -> float:  # pixels, on a screen
@@ -234,7 +248,7 @@ def height(
         return tall + 31 * min(len(part.content) + 1, 17)
     return tall + (700 if isinstance(part.content, Html) else 26 * len(part.content) / 100)
 
-# %% ../nbs/54_report.ipynb #1f29b4c5
+# %% ../nbs/54_report.ipynb #9d6c0966
 ROOM = 4500  # pixels for open parts; head, foot and folded parts need the rest
 
 
@@ -278,7 +292,7 @@ class Report:
         command = command_line() if command is None else command
         return run.write("report.html", html(self, run.config, stacks, command, run.path / "figures"))
 
-# %% ../nbs/54_report.ipynb #cfdf99c1
+# %% ../nbs/54_report.ipynb #37a70647
 def html(
     report: Report,  # its figures are closed
     config: Mapping | None = None,  # shown in a fold
@@ -303,7 +317,7 @@ def html(
         version=mfr.__version__,
     )
 
-# %% ../nbs/54_report.ipynb #a3e4dc7e
+# %% ../nbs/54_report.ipynb #77de1764
 def command_line() -> str:
     "The command `mfr ...` that runs, or nothing where something else does."
     program = Path(sys.argv[0]).name

@@ -11,12 +11,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
 
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
-__all__ = ['save', 'load']
+__all__ = ['save', 'write_whole', 'load']
 
 # %% ../nbs/53_saving.ipynb #099d3ca6
 def save(
@@ -26,30 +28,48 @@ def save(
 ) -> Path:  # the folder
     "Write `config.json` and `model.safetensors`; each file appears whole or not at all."
     path = Path(path)
-    if (path / "config.json").exists() and not overwrite: raise FileExistsError(f"path: expected a folder without a stack, {path} has one; pass overwrite=True to replace it")
+    if (path / "config.json").exists() and not overwrite:
+        raise FileExistsError(
+            f"path: expected a folder without a stack, {path} has one; pass overwrite=True to replace it")
     path.mkdir(parents=True, exist_ok=True)
-    save_file({name: p.detach().cpu().contiguous() for name, p in stack.state_dict().items()}, path / "model.part")
-    (path / "config.part").write_text(json.dumps(asdict(stack.config) | {"seed": stack.seed} | ({"metadata": stack.metadata} if stack.metadata else {}), indent=2) + "\n", encoding="utf-8")
-    os.replace(path / "model.part", path / "model.safetensors")
-    os.replace(path / "config.part", path / "config.json")
+    tensors = {name: p.detach().cpu().contiguous() for name, p in stack.state_dict().items()}
+    config = asdict(stack.config) | {"seed": stack.seed, "metadata": stack.metadata}
+    write_whole(path / "model.safetensors", safetensors_bytes(tensors))
+    write_whole(path / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     return path
+
+# %% ../nbs/53_saving.ipynb #416347ca
+def write_whole(path: Path, content: bytes) -> None:
+    "Write a file whole or not at all."
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
 
 # %% ../nbs/53_saving.ipynb #2776dd9b
 def load(
     path: str | Path,  # a folder from `save`
-) -> SAEStack:  # on the CPU
+) -> SAEStack:  # on the CPU, in eval mode, without gradients
     "Read a stack; a missing, damaged or unknown file is told in one sentence."
     path = Path(path)
     for name in ("config.json", "model.safetensors"):
-        if not (path / name).is_file(): raise FileNotFoundError(f"path: expected a folder with config.json and model.safetensors, {path} has no {name}")
+        if not (path / name).is_file():
+            files = "config.json and model.safetensors"
+            raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}")
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    seed, about = config.pop("seed", 0), config.pop("metadata", {})
-    if unknown := config.keys() - {f.name for f in fields(SAEConfig)}: raise ValueError(f"{path / 'config.json'}: unknown key {sorted(unknown)[0]!r}")
+    seed, metadata = config.pop("seed", 0), config.pop("metadata", {})
+    if unknown := config.keys() - {f.name for f in fields(SAEConfig)}:
+        raise ValueError(f"{path / 'config.json'}: unknown key {sorted(unknown)[0]!r}")
     stack = SAEStack(SAEConfig(**config), seed)
-    try: tensors = load_file(path / "model.safetensors")
-    except SafetensorError as e: raise ValueError(f"{path / 'model.safetensors'}: expected a whole safetensors file, it is damaged ({e})") from e
+    stack.load_state_dict(_tensors(path / "model.safetensors", stack))
+    stack.metadata = metadata
+    return stack.eval().requires_grad_(False)
+
+# %% ../nbs/53_saving.ipynb #3bc159e8
+def _tensors(path: Path, stack: SAEStack) -> dict[str, Tensor]:
+    "The tensors of a file, if they are those of the stack."
+    try: tensors = load_file(path)
+    except SafetensorError as e:
+        raise ValueError(f"{path}: expected a whole safetensors file, it is damaged ({e})") from e
     want, have = ({k: tuple(v.shape) for k, v in d.items()} for d in (stack.state_dict(), tensors))
-    if want != have: raise ValueError(f"{path / 'model.safetensors'}: expected {want} as in config.json, got {have}")
-    stack.load_state_dict(tensors)
-    stack.metadata = about
-    return stack
+    if want != have: raise ValueError(f"{path}: expected {want} as in config.json, got {have}")
+    return tensors

@@ -13,7 +13,9 @@ from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.data.language import CaptureConfig, DTYPES, at_module, capture, capture_to_store, documents, next_token_loss, stream
+from mfr.data.language import (
+    CaptureConfig, DTYPES, at_module, capture, capture_to_store, documents, next_token_loss, stream,
+)
 
 
 # %% ../nbs/12_language.ipynb #7525105c

@@ -20,7 +20,8 @@ def test_the_model_that_ships():
 
 def test_text_is_the_same_every_time():
     first = list(islice(python_text(), 50))
-    assert first == list(islice(python_text(), 50)) and len(set(first)) == 50 and all(isinstance(d, str) and d for d in first)
+    assert first == list(islice(python_text(), 50)) and len(set(first)) == 50
+    assert all(isinstance(document, str) and document for document in first)
 
 
 def test_docstrings_are_read_without_running_the_file(tmp_path):

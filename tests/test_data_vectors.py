@@ -60,6 +60,12 @@ def test_bad_rows_are_named():
     with pytest.raises(ValueError, match="rows that differ, all 6 are the same"): check_rows(in_blocks(np.ones((6, 2))))
 
 
+def test_a_block_has_a_bounded_size():
+    for d in (1, 64, 2**22 + 1):
+        rows = np.broadcast_to(np.float16(1), (2**23 // d + 1, d))  # takes no memory
+        assert max(x.numel() for x in in_blocks(rows)) <= max(2**22, d)
+
+
 # %% ../nbs/13_vectors.ipynb #f2fc91b8
 @pytest.mark.parametrize("kind", ["npy", "safetensors", "array", "tensor"])
 def test_batches_of_a_file_or_an_array(tmp_path, kind):
@@ -122,7 +128,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     for source, words in cases:
         with pytest.raises(ValueError, match=words): Vectors(source)
     with pytest.raises(FileNotFoundError, match="is not a file"): Vectors(tmp_path / "none.npy")
-    with pytest.raises(ValueError, match="held_out_share: expected more than 0 and less than 1, got 1"):
-        Vectors(np.ones((3, 2)), held_out_share=1)
+    with pytest.raises(ValueError, match="held_out_share: expected more than 0 and less than 1, got 1.0"):
+        Vectors(np.ones((3, 2)), held_out_share=1.0)
     few = Vectors(saved("few.npy", np.ones((5, 2))))
     with pytest.raises(ValueError, match="between 1 and the 4 training rows of few.npy, got 8"): next(few.batches(8))

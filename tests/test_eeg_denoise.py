@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from mfr.eeg.recordings import EEGConfig
-from mfr.eeg.recordings import band_pass
+from mfr.eeg.windows import band_pass
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.eeg.denoise import blended, correlation, denoise, denoise_file, eeg_of, snr
@@ -40,7 +40,10 @@ def test_blending_what_is_not_changed_changes_nothing(channels, samples, more, a
 
 
 def test_there_are_no_seams():
-    "Windows that are off by a constant each make steps when they lie end to end; blended, the largest step from sample to sample is that of the cosine."
+    """Windows that are off by a constant each make steps when they lie end to end.
+
+    Blended, the largest step from sample to sample is that of the cosine.
+    """
     rng, samples = np.random.default_rng(0), 64
     off = blended(np.zeros((1, 64 * 20)), samples, lambda w: w + rng.uniform(-1, 1, (len(w), 1, 1)))
     assert np.abs(np.diff(off)).max() < 2 * np.pi / samples
@@ -50,15 +53,16 @@ def test_there_are_no_seams():
 def recording(channels=("EEG O2-REF", "ECG", "EEG FP1-REF", "EEG C3-REF"), rate=128.0, seconds=7.3, seed=0):
     "Noise on four channels, one of them no EEG, with an annotation."
     x = 2e-5 * np.random.default_rng(seed).standard_normal((len(channels), round(rate * seconds)))
-    raw = mne.io.RawArray(x, mne.create_info(list(channels), rate, ["ecg" if c == "ECG" else "eeg" for c in channels]), verbose="error")
+    kinds = ["ecg" if c == "ECG" else "eeg" for c in channels]
+    raw = mne.io.RawArray(x, mne.create_info(list(channels), rate, kinds), verbose="error")
     return raw.set_annotations(mne.Annotations([1.5], [0.5], ["eyes closed"]))
 
 
-def perfect(rate=128.0):
+def perfect(rate=128.0, channels=("Fp1", "C3", "O2"), montage="standard_1005"):
     "A stack that changes nothing, for three channels."
-    config = EEGConfig(channels=("Fp1", "C3", "O2"), rate=rate, montage="standard_1005")
+    config = EEGConfig(channels=channels, rate=rate, montage=montage)
     d = int(np.prod(config.shape))
-    stack = SAEStack(SAEConfig(d, d, k=d, n=2))
+    stack = SAEStack(SAEConfig(d, d, k=d, n=2, relu=False))
     stack.metadata = {"eeg": asdict(config)}
     return stack
 
@@ -69,13 +73,16 @@ def test_a_perfect_stack_leaves_the_band_passed_recording(rate):
     before = raw.get_data()
     out = denoise(raw, stack)
     picks = ["EEG FP1-REF", "EEG C3-REF", "EEG O2-REF"]
-    want = band_pass(raw.copy().pick(picks), eeg_of(stack)).resample(rate, verbose="error").get_data()[:, : raw.n_times]
+    band = band_pass(raw.copy().pick(picks), eeg_of(stack))
+    want = band.resample(rate, verbose="error").get_data()[:, : raw.n_times]
     got = out.get_data(picks)[:, : want.shape[1]]
     assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
-    assert out.ch_names == raw.ch_names and np.array_equal(out.times, raw.times) and out.annotations.description.tolist() == ["eyes closed"]
+    assert out.ch_names == raw.ch_names and np.array_equal(out.times, raw.times)
+    assert out.annotations.description.tolist() == ["eyes closed"]
     assert np.array_equal(out.get_data("ECG"), raw.get_data("ECG")) and np.array_equal(raw.get_data(), before)
 
 
+# %% ../nbs/56_denoise.ipynb #bc8b2c77
 def test_members_and_their_mean():
     stack = perfect()
     with torch.no_grad(): stack.W[1] *= 0.1  # encodes a tenth
@@ -91,31 +98,62 @@ def test_gaps_stay_gaps_and_do_not_spread():
     assert np.isnan(out[2, 300:320]).all() and np.isnan(out).sum() == 20
 
 
+def test_channels_without_electrodes_names():
+    names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
+    stack = perfect(channels=names[::-1], montage="none")
+    raw = recording([*names, "ECG"])
+    out = denoise(raw, stack)
+    want = band_pass(raw.copy().pick(names), eeg_of(stack)).get_data()
+    assert np.abs(out.get_data(names) - want).max() < 1e-4 * np.abs(want).max()
+    with pytest.raises(ValueError, match="it lacks EEG Channel-3, EEG Channel-2"): denoise(recording(names[:1]), stack)
+    with pytest.raises(ValueError, match="no EEG channels among EEG Channel-1"): denoise(raw, perfect())
+
+
+# %% ../nbs/56_denoise.ipynb #c18cc0c6
 @pytest.mark.parametrize("kind", [".fif", ".edf", ".vhdr"])
 def test_from_file_to_file(kind, tmp_path):
+    source, target = tmp_path / "in_raw.fif", tmp_path / f"out{kind}"
     raw, stack = recording(["EEG O2-REF", "EEG CZ-REF", "EEG FP1-REF", "EEG C3-REF"], seconds=8), perfect()
-    raw.save(tmp_path / "in_raw.fif", verbose="error")
-    notes = denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack)
-    back = mne.io.read_raw(tmp_path / f"out{kind}", preload=True, verbose="error")
+    raw.save(source, verbose="error")
+    notes = denoise_file(source, target, stack)
+    assert notes == ["EEG CZ-REF not denoised, the stack does not know them"]
+    back = mne.io.read_raw(target, preload=True, verbose="error")
     want = denoise(raw, stack)
-    assert back.ch_names == want.ch_names and back.n_times == want.n_times and back.annotations.description[-1].endswith("eyes closed")
-    assert np.abs(back.get_data() - want.get_data()).max() < 5e-9 and notes == ["EEG CZ-REF not denoised, the stack does not know them"]
-    with pytest.raises(FileExistsError, match="pass --overwrite"): denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack)
-    denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{kind}", stack, overwrite=True)
+    assert back.ch_names == want.ch_names and back.n_times == want.n_times
+    assert back.annotations.description[-1].endswith("eyes closed")
+    assert np.abs(back.get_data() - want.get_data()).max() < 5e-9
+    with pytest.raises(FileExistsError, match="pass --overwrite"): denoise_file(source, target, stack)
+    denoise_file(source, target, stack, overwrite=True)
 
 
+def test_a_file_without_electrodes_names(tmp_path):
+    names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
+    recording(names).save(tmp_path / "in_raw.fif", verbose="error")
+    stack = perfect(channels=names, montage="none")
+    assert denoise_file(tmp_path / "in_raw.fif", tmp_path / "out.edf", stack) == []
+
+
+# %% ../nbs/56_denoise.ipynb #3125a2b3
 def test_files_that_cannot_be_denoised(tmp_path):
     recording().save(tmp_path / "in_raw.fif", verbose="error")
     (tmp_path / "broken.edf").write_bytes(b"nothing")
-    for source, target, said in (("in_raw.fif", "out.txt", "out: expected a name that ends in one of .fif"), ("no.edf", "out.edf", "in: expected a recording"),
-                                 ("in_raw.fif", "in_raw.fif", "out: expected another file"), ("broken.edf", "out.edf", "broken.edf: cannot be read")):
-        with pytest.raises((ValueError, OSError), match=said): denoise_file(tmp_path / source, tmp_path / target, perfect())
+    for source, target, said in (
+        ("in_raw.fif", "out.txt", "out: expected a name that ends in one of .fif"),
+        ("no.edf", "out.edf", "in: expected a recording"),
+        ("in_raw.fif", "in_raw.fif", "out: expected another file"),
+        ("broken.edf", "out.edf", "broken.edf: cannot be read"),
+    ):
+        with pytest.raises((ValueError, OSError), match=said):
+            denoise_file(tmp_path / source, tmp_path / target, perfect())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.edf", "in_raw.fif"]
 
 
 def test_what_cannot_be_denoised_is_named():
-    for raw, stack, said in ((recording(["EEG FP1-REF", "EEG C3-REF"]), perfect(), "raw: expected the channels Fp1, C3, O2, it lacks O2"),
-                             (recording(["O2", "EEG O2-REF", "Fp1", "C3"]), perfect(), "it lacks O2 .*O2 there twice"),
-                             (recording(seconds=0.5), perfect(), "shorter than one window"),
-                             (recording(), SAEStack(SAEConfig(384, 10, k=2)), "expected one that was trained by mfr eeg")):
+    few, twice = recording(["EEG FP1-REF", "EEG C3-REF"]), recording(["O2", "EEG O2-REF", "Fp1", "C3"])
+    for raw, stack, said in (
+        (few, perfect(), "raw: expected the channels Fp1, C3, O2, it lacks O2"),
+        (twice, perfect(), "it lacks O2 .*O2 there twice"),
+        (recording(seconds=0.5), perfect(), "shorter than one window"),
+        (recording(), SAEStack(SAEConfig(384, 10, k=2)), "expected one that was trained by mfr eeg"),
+    ):
         with pytest.raises(ValueError, match=said): denoise(raw, stack)

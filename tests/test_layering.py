@@ -30,7 +30,8 @@ def imported(module):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import): yield from (a.name for a in node.names if a.name.startswith("mfr."))
         if not isinstance(node, ast.ImportFrom): continue
-        full = ".".join([*(module.split(".")[: -node.level] if node.level else []), *([node.module] if node.module else [])])
+        above = module.split(".")[: -node.level] if node.level else []
+        full = ".".join([*above, node.module or ""]).strip(".")
         if full == "mfr": yield from (f"mfr.{a.name}" for a in node.names)
         elif full.startswith("mfr."): yield full
 
@@ -50,13 +51,19 @@ def test_every_notebook_number_is_used_once():
     assert len(numbers) == len(set(numbers)) and len(NUMBER) > 10
 
 
+def loaded_by(code):
+    "Top-level modules that a fresh interpreter has loaded after running `code`."
+    code += "; import sys; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_running_needs_neither_the_toolchain_nor_the_extras():
-    "Importing every module but the experiments and the command line loads no plotting, no pandas, no nbdev, no mne; importing all loads no nbdev and no mne."
-    code = "import sys; {}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
-    light = subprocess.run([sys.executable, "-c", code.format("import mfr")], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"matplotlib", "pandas", "seaborn", "nbdev", "fastcore", "mne", "transformers", "tyro"} & set(light)
-    every = subprocess.run([sys.executable, "-c", code.format("; ".join(f"import {m}" for m in NUMBER))], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"nbdev", "fastcore", "execnb", "mne", "transformers"} & set(every)
+    "`import mfr` loads no plotting, no pandas, no command line; importing every module loads no nbdev and no mne."
+    toolchain, extras = {"nbdev", "fastcore", "execnb"}, {"mne", "transformers", "datasets", "sae_lens", "sparsify"}
+    light = loaded_by("import mfr")
+    assert not (toolchain | extras | {"matplotlib", "pandas", "seaborn", "tyro", "jinja2"}) & light
+    assert not (toolchain | extras) & loaded_by("; ".join(f"import {m}" for m in NUMBER))
 
 
 def test_nothing_is_unpickled():

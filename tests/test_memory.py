@@ -59,7 +59,8 @@ def test_a_corpus_is_read_one_recording_at_a_time(tmp_path):
     peaks = {}
     for files in (2, 16):
         (folder := tmp_path / str(files)).mkdir()
-        windows, peak = subprocess.run([sys.executable, "-c", CORPUS, str(folder), str(files)], capture_output=True, text=True, check=True).stdout.split()
+        command = [sys.executable, "-c", CORPUS, str(folder), str(files)]
+        windows, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert int(windows) == files * 300
         peaks[files] = float(peak)
     print(f"{peaks[2]:.0f} and {peaks[16]:.0f} MiB")

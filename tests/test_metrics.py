@@ -8,15 +8,12 @@ import torch
 from fastcore.test import test_close
 from fastcore.test import test_eq
 from itertools import islice
-from mfr.data.activations import at_module
-from mfr.data.activations import capture
 from mfr.data.synthetic import Superposition
 from mfr.data.synthetic import SuperpositionConfig
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
-from transformers import GPT2Config
-from transformers import GPT2LMHeadModel
-from mfr.metrics import agreement, evaluate, loss_recovered, truth
+from mfr.similarity import nearest
+from mfr.metrics import agreement, evaluate, truth
 
 
 # %% ../nbs/50_metrics.ipynb #b31d249b
@@ -43,6 +40,17 @@ def test_no_examples_is_an_error():
     with pytest.raises(ValueError, match="expected at least one example"): evaluate(SAEStack(SAEConfig(4, 4, k=1)), [])
 
 
+def test_a_target_is_what_is_judged():
+    stack, x = SAEStack(SAEConfig(4, 6, k=2, n=2)), torch.randn(10, 4)
+    e = evaluate(stack, [(x, 2 * x)])
+    test_close(e.mse, (stack(x)[0] - 2 * x).square().mean((1, 2)).detach().numpy(), eps=1e-6)
+
+
+def test_examples_that_all_are_equal_have_no_fvu():
+    e = evaluate(SAEStack(SAEConfig(4, 6, k=2)), [torch.ones(10, 4)])
+    assert not np.isfinite(e.fvu).any() or (e.fvu > 1e6).all()
+
+
 # %% ../nbs/50_metrics.ipynb #bfef596c
 def test_agreement_against_naive():
     D = torch.randn(3, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).numpy()
@@ -52,42 +60,19 @@ def test_agreement_against_naive():
     with pytest.raises(ValueError, match="at least 2 members"): agreement(torch.tensor(D[:1]))
 
 
+def test_the_dead_neither_have_nor_give_agreement():
+    D = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    D[1, 0] = D[0, 0]  # member 1 knows latent 0 of member 0, but by a dead latent
+    alive = torch.ones(3, 5, dtype=torch.bool)
+    alive[1, 0] = alive[2, 3] = False
+    a = agreement(D, alive)
+    assert np.isnan(a[1, 0]) and np.isnan(a[2, 3]) and np.isnan(a).sum() == 2
+    test_close(a[0, 0], np.mean([nearest(D[0, :1], D[j, alive[j]])[0].item() for j in (1, 2)]), eps=1e-6)
+    assert np.isnan(agreement(D, torch.zeros(3, 5, dtype=torch.bool))).all()
+
+
 def test_truth_leaves_surplus_latents_open():
     D = torch.randn(1, 7, 4, generator=torch.Generator().manual_seed(0))
     t = truth(D, D[0, [5, 2]])
     test_eq(np.flatnonzero(~np.isnan(t[0])), [2, 5])
     test_close(t[0, [2, 5]], 1, eps=1e-5)
-
-
-# %% ../nbs/50_metrics.ipynb #160d8188
-def one_at_a_time(model, path, member, batches, mean):
-    "Loss and divergence, one member, one sequence, one token at a time."
-    losses, divergences = [], []
-    for tokens in batches:
-        for row in tokens:
-            def replaced(x): return (torch.zeros_like(x) if member == "zero" else mean.expand_as(x) if member == "mean" else member(x[0])[0])
-            with torch.no_grad():
-                clean = model(row[None]).logits[0].double().log_softmax(-1)
-                with at_module(model, path, replaced): logits = model(row[None]).logits[0].double().log_softmax(-1)
-            for t in range(len(row) - 1):
-                losses.append(-logits[t, row[t + 1]].item())
-                divergences.append((clean[t].exp() * (clean[t] - logits[t])).sum().item())
-    return np.mean(losses), np.mean(divergences)
-
-
-def test_loss_recovered_against_naive():
-    torch.manual_seed(1)
-    model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=50, n_positions=24)).train()
-    batches = [torch.randint(0, 50, (s, 24), generator=torch.Generator().manual_seed(s)) for s in (3, 2)]
-    for path in ("transformer.h.0.mlp", "transformer.h.0"):
-        stack = SAEStack(SAEConfig(d_in=16, d_hidden=32, k=(2, 5, 9), n=3))
-        got = loss_recovered(model, path, stack, batches)
-        assert model.training, "the model is left as it was"
-        model.eval()
-        mean = torch.cat([capture(model, path, t)[0].flatten(0, 1) for t in batches]).mean(0)
-        for i in range(3):
-            loss, kl = one_at_a_time(model, path, stack.member(i), batches, mean)
-            test_close(got.spliced[i], loss, eps=1e-5); test_close(got.kl[i], kl, eps=1e-6)
-        test_close((got.zero, got.mean), (one_at_a_time(model, path, "zero", batches, mean)[0], one_at_a_time(model, path, "mean", batches, mean)[0]), eps=1e-5)
-        test_close(got.score, (got.zero - got.spliced) / (got.zero - got.clean), eps=1e-12)
-        model.train()

@@ -8,7 +8,7 @@ import pandas as pd
 from mfr.plots import COLOURS, figure_differences, palette, plot_fvu, plot_inactivity, plot_training, small_multiples
 
 
-# %% ../nbs/51_plots.ipynb #d11bc698
+# %% ../nbs/51_plots.ipynb #30e7c755
 def touching(fig):
     "Pairs of tick labels, axis labels and titles that overlap."
     fig.canvas.draw()

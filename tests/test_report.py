@@ -12,7 +12,7 @@ from mfr.runs import RunFolder
 from mfr.report import GLOSSARY, Report, cell, command_line, html, table
 
 
-# %% ../nbs/54_report.ipynb #b2548be0
+# %% ../nbs/54_report.ipynb #27b4d97b
 def sample_report(rows=40, figures=8, arm="plain"):
     "A report with long tables and many figures."
     report = Report("Study", "The arms do not differ.", "Made of nothing.")

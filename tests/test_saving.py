@@ -17,16 +17,25 @@ def test_what_is_saved_is_loaded(tmp_path, kw):
         for p in stack.parameters(): p += torch.randn(p.shape)
     again, x = load(save(stack, tmp_path / "a" / "b")), torch.randn(5, 8)
     assert again(x)[0].equal(stack(x)[0]) and again.seed == 3 and again.metadata == {}
+    assert not again.training and not again(x)[0].requires_grad, "loaded for use"
     stack.metadata = {"eeg": {"rate": 128.0, "channels": ["Fp1"]}}
     assert load(save(stack, tmp_path / "told")).metadata == stack.metadata == stack.member(1).metadata
 
 
 def test_nothing_is_overwritten(tmp_path):
     save(SAEStack(SAEConfig(8, 20, k=2), seed=0), tmp_path / "s")
-    with pytest.raises(FileExistsError, match="expected a folder without a stack"): save(SAEStack(SAEConfig(8, 20, k=2), seed=1), tmp_path / "s")
+    with pytest.raises(FileExistsError, match="expected a folder without a stack"):
+        save(SAEStack(SAEConfig(8, 20, k=2), seed=1), tmp_path / "s")
     assert load(tmp_path / "s").seed == 0
     save(SAEStack(SAEConfig(8, 20, k=2), seed=1), tmp_path / "s", overwrite=True)
     assert load(tmp_path / "s").seed == 1
+
+
+def test_files_have_ordinary_permissions(tmp_path):
+    (tmp_path / "ordinary").write_text("")
+    folder = save(SAEStack(SAEConfig(8, 20, k=2)), tmp_path / "s")
+    assert {p.stat().st_mode for p in folder.iterdir()} == {(tmp_path / "ordinary").stat().st_mode}
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path):

@@ -12,10 +12,16 @@ cfg = get_config()
 root, lib = cfg.config_path, cfg.lib_path.name
 
 
-def run(code: str, cwd: Path) -> None: subprocess.run([sys.executable, "-c", code], cwd=cwd, check=True, stdout=subprocess.DEVNULL)
+def run(code: str, cwd: Path) -> None:
+    subprocess.run([sys.executable, "-c", code], cwd=cwd, check=True, stdout=subprocess.DEVNULL)
 
 
-def files(folder: Path, pattern: str) -> set[Path]: return {p.relative_to(folder) for p in folder.rglob(pattern) if "checkpoints" not in str(p)}
+def files(folder: Path, pattern: str) -> set[Path]:
+    return {p.relative_to(folder) for p in folder.rglob(pattern) if "checkpoints" not in str(p)}
+
+
+def same(a: Path, b: Path) -> bool:
+    return filecmp.cmp(a, b, shallow=False)
 
 
 bad = []
@@ -30,7 +36,7 @@ with tempfile.TemporaryDirectory() as name:
     for folder, pattern in (("nbs", "*.ipynb"), (lib, "*.py")):
         have, want = files(root / folder, pattern), files(tmp / folder, pattern)
         bad += [f"{folder}/{p}" for p in sorted(have ^ want)]
-        bad += [f"{folder}/{p}" for p in sorted(have & want) if not filecmp.cmp(root / folder / p, tmp / folder / p, shallow=False)]
+        bad += [f"{folder}/{p}" for p in sorted(have & want) if not same(root / folder / p, tmp / folder / p)]
 if bad: print("out of step with nbs/ (run make export):", *bad, sep="\n  ", file=sys.stderr)
 rc = subprocess.run([sys.executable, root / "tools/nb2tests.py", "--check"], cwd=root).returncode
 sys.exit(bool(bad) or rc)

@@ -45,4 +45,5 @@ if __name__ == "__main__":
     cfg = get_config()
     out, text = cfg.config_path / "README.md", readme(cfg)
     if not ap.parse_args().check: out.write_text(text, encoding="utf-8")
-    elif not out.exists() or out.read_text(encoding="utf-8") != text: sys.exit("README.md is out of step with nbs/index.ipynb: run make export")
+    elif not out.exists() or out.read_text(encoding="utf-8") != text:
+        sys.exit("README.md is out of step with nbs/index.ipynb: run make export")

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-os.environ["IN_TEST"] = "1"  # makes a notebook's closing nbdev_export() a no-op
+os.environ["IN_TEST"] = "1"  # as in nbdev_test
 os.environ["TQDM_DISABLE"] = "1"  # a progress bar prints its speed: another output at every run
 from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell
@@ -13,13 +13,16 @@ from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
 from nbdev.process import extract_directives
 
-shutil.rmtree(Path(get_ipython_cache_dir()) / "numba_cache", ignore_errors=True)  # Numba's cache of a cell does not see changes in other cells
+# Numba's cache of a cell does not see changes in other cells
+shutil.rmtree(Path(get_ipython_cache_dir()) / "numba_cache", ignore_errors=True)
 skip = set(get_config().tst_flags.split())
 
 
 def no_eval(cell):
-    d = extract_directives(cell, remove=False) if cell.cell_type == "code" else {}
-    return cell.cell_type != "code" or "nbdev_export(" in cell.source or d.get("eval:", [""])[0].lower() == "false" or bool(skip & d.keys())
+    "Is the cell to be left as it is?"
+    if cell.cell_type != "code": return True
+    directives = extract_directives(cell, remove=False)
+    return directives.get("eval:", [""])[0].lower() == "false" or bool(skip & directives.keys())
 
 
 for fn in [Path(p).resolve() for p in sys.argv[1:]] or sorted(get_config().nbs_path.glob("*.ipynb")):

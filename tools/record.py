@@ -1,6 +1,6 @@
 """Run an `mfr` command and keep its final figures, with the command, as a file in `results/`.
 
-    python tools/record.py results/synthetic/one-to-one-0.003.json -- synthetic --seeds 5 --matching one-to-one --alpha-rel 0.003
+    python tools/record.py results/bench.json -- bench
 """
 import json
 import os
@@ -18,7 +18,12 @@ from mfr.cli import main
 def record(target: Path, args: list[str], run: Path) -> None:
     "Write what a finished run says, and what made it."
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    made = {"command": " ".join(["mfr", *args]), "mfr": __version__, "torch": torch.__version__, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    made = {
+        "command": " ".join(["mfr", *args]),
+        "mfr": __version__,
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(made | {"metrics": metrics}, indent=1) + "\n", encoding="utf-8")
 

@@ -17,8 +17,8 @@ import torch
 if TYPE_CHECKING: from transformers import GPT2LMHeadModel
 
 # %% auto #0
-__all__ = ['OUTSIDE', 'HOME', 'reference_topics', 'docstrings', 'library_docstrings', 'distinct', 'python_text', 'Bytes',
-           'load_tiny']
+__all__ = ['OUTSIDE', 'IN_NOTEBOOK', 'MODEL_FOLDER', 'reference_topics', 'docstrings', 'library_docstrings', 'distinct',
+           'python_text', 'Bytes', 'load_tiny']
 
 # %% ../../nbs/14_tiny_gpt2.ipynb #4bb9b80a
 def reference_topics() -> Iterator[str]:
@@ -89,11 +89,12 @@ class Bytes:
         return bytes(int(i) for i in ids).decode(errors="replace")
 
 # %% ../../nbs/14_tiny_gpt2.ipynb #4a9d4bd6
-HOME = Path(__file__).with_name("tiny_gpt2") if "__file__" in globals() else Path("../mfr/data/tiny_gpt2").resolve()
+IN_NOTEBOOK = "__file__" not in globals()
+MODEL_FOLDER = Path("../mfr/data/tiny_gpt2").resolve() if IN_NOTEBOOK else Path(__file__).with_name("tiny_gpt2")
 
-
+# %% ../../nbs/14_tiny_gpt2.ipynb #d6d59c0f
 def load_tiny() -> tuple[GPT2LMHeadModel, Bytes]:  # in float32, in eval mode
     "The model that ships with the package, and its tokenizer."
     try: from transformers import GPT2LMHeadModel
     except ImportError as e: raise ValueError("model: language models need the extra: pip install 'mfr[gpt2]'") from e
-    return GPT2LMHeadModel.from_pretrained(HOME, local_files_only=True).float().eval(), Bytes()
+    return GPT2LMHeadModel.from_pretrained(MODEL_FOLDER, local_files_only=True).float().eval(), Bytes()

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from .recordings import EEGConfig, band_pass, electrodes, signals, vectors, whole, windows
+from ..checks import between
+from .electrodes import AS_NAMED, electrodes, import_mne
+from .recordings import EEGConfig, read_whole
+from .windows import band_pass, to_vectors, to_volts, windows
 from ..sae import SAEStack
 
 if TYPE_CHECKING: from mne.io import BaseRaw
@@ -30,17 +32,21 @@ def snr(
     estimate: Float[np.ndarray, "w c s"],  # of it
 ) -> Float[np.ndarray, "w"]:  # dB
     "Signal-to-noise ratio of each window, all channels together."
-    return 10 * np.log10(np.square(clean).sum((1, 2)) / np.square(estimate - clean).sum((1, 2)))
+    signal = np.square(clean).sum((1, 2))
+    noise = np.square(estimate - clean).sum((1, 2))
+    return 10 * np.log10(signal / noise)
 
-
+# %% ../../nbs/56_denoise.ipynb #1243008f
 def correlation(
     clean: Float[np.ndarray, "w c s"],  # the truth
     estimate: Float[np.ndarray, "w c s"],  # of it
 ) -> Float[np.ndarray, "w"]:  # between -1 and 1
     "Correlation over time of estimate and truth, the mean over channels; a channel without variation counts 0."
-    a, b = (x - x.mean(2, keepdims=True) for x in (clean, estimate))
-    both = np.sqrt(np.square(a).sum(2) * np.square(b).sum(2))
-    return np.divide((a * b).sum(2), both, out=np.zeros_like(both), where=both > 0).mean(1)
+    a = clean - clean.mean(2, keepdims=True)
+    b = estimate - estimate.mean(2, keepdims=True)
+    both = np.sqrt(np.square(a).sum(2) * np.square(b).sum(2))  # (w, c)
+    each = np.divide((a * b).sum(2), both, out=np.zeros_like(both), where=both > 0)
+    return each.mean(1)
 
 # %% ../../nbs/56_denoise.ipynb #2df4cb23
 @torch.no_grad()
@@ -50,11 +56,23 @@ def reconstruct(
     member: int | None = None,  # which one; None for the mean of all
     at_once: int = 256,  # vectors at a time
 ) -> Float[np.ndarray, "w d"]:
-    "Vectors as the stack reconstructs them."
-    if member is not None and not 0 <= member < stack.config.n: raise ValueError(f"member: expected between 0 and {stack.config.n - 1}, got {member}")
-    def chosen(x: Tensor) -> Tensor: return x.mean(0) if member is None else x[member]
-    parts = [chosen(stack(x.to(stack.W))[0]).cpu() for x in torch.from_numpy(np.ascontiguousarray(v)).split(at_once)]
-    return torch.cat(parts).numpy()
+    "Vectors as the stack reconstructs them; ValueError if it has no such member."
+    if member is not None: between(0, stack.config.n - 1, member=member)
+    parts = []
+    for x in torch.from_numpy(np.ascontiguousarray(v)).split(at_once):
+        x_hat, _ = stack(x.to(stack.W))  # (n, w, d)
+        parts.append(x_hat.mean(0) if member is None else x_hat[member])
+    return torch.cat(parts).cpu().numpy()
+
+# %% ../../nbs/56_denoise.ipynb #b1277d1e
+def _starts(
+    total: int,  # samples of a signal, at least one window long
+    samples: int,  # of a window
+) -> list[int]:
+    "Where half-overlapping windows begin; the last one ends with the signal."
+    last = total - samples
+    starts = list(range(0, last + 1, max(1, samples // 2)))
+    return starts if starts[-1] == last else [*starts, last]
 
 # %% ../../nbs/56_denoise.ipynb #b5d73e71
 def blended(
@@ -64,13 +82,14 @@ def blended(
     at_once: int = 512,  # windows in memory at a time
 ) -> Float[np.ndarray, "c t"]:
     "Cut a signal into half-overlapping windows, reconstruct each, and put them together."
-    starts = list(range(0, x.shape[1] - samples + 1, max(1, samples // 2)))
-    if starts[-1] + samples < x.shape[1]: starts.append(x.shape[1] - samples)  # the last one ends with the signal
-    weight = np.sin(np.pi * (np.arange(samples) + 0.5) / samples) ** 2
-    out, total = np.zeros(x.shape), np.zeros(x.shape[1])
+    starts = _starts(x.shape[1], samples)
+    weight = np.sin(np.pi * (np.arange(samples) + 0.5) / samples) ** 2  # (s,)
+    out = np.zeros(x.shape)
+    total = np.zeros(x.shape[1])
     for first in range(0, len(starts), at_once):
         part = starts[first : first + at_once]
-        for start, window in zip(part, reconstruct(np.stack([x[:, s : s + samples] for s in part]))):
+        cut = np.stack([x[:, s : s + samples] for s in part])  # (w, c, s)
+        for start, window in zip(part, reconstruct(cut)):
             out[:, start : start + samples] += weight * window
             total[start : start + samples] += weight
     return out / total
@@ -79,47 +98,78 @@ def blended(
 def eeg_of(
     stack: SAEStack,
 ) -> EEGConfig:
-    "How the stack's vectors were made."
-    if "eeg" not in stack.metadata: raise ValueError("stack: expected one that was trained by mfr eeg; this one does not say of which channels, rate and band its vectors are")
+    "How the stack's vectors were made; ValueError if it does not say, or if its size is another."
+    if "eeg" not in stack.metadata:
+        unknown = "this one does not say of which channels, rate and band its vectors are"
+        raise ValueError(f"stack: expected one that was trained by mfr eeg; {unknown}")
     config = EEGConfig(**stack.metadata["eeg"])
-    if np.prod(config.shape) != stack.config.d_in: raise ValueError(f"stack: expected {np.prod(config.shape)} dimensions as its metadata['eeg'] says, got {stack.config.d_in}")
+    d = int(np.prod(config.shape))
+    if d != stack.config.d_in:
+        raise ValueError(f"stack: expected {d} dimensions as its metadata['eeg'] says, got {stack.config.d_in}")
     return config
 
+# %% ../../nbs/56_denoise.ipynb #a24e8513
+def _channels_for(raw: BaseRaw, config: EEGConfig) -> list[str]:
+    "The recording's own names of the stack's channels, in their order; ValueError if it lacks one."
+    montage, names, notes = electrodes(raw, as_named=config.montage == AS_NAMED)
+    if montage != config.montage:
+        raise ValueError(f"raw: expected electrodes named as in {config.montage}, got those of {montage}")
+    missing = [c for c in config.channels if c not in names]
+    if not missing: return [names[c] for c in config.channels]
+    said = f" ({'; '.join(notes)})" if notes else ""
+    lacks = f"it lacks {', '.join(missing)}{said}"
+    raise ValueError(f"raw: expected the channels {', '.join(config.channels)}, {lacks}")
 
+# %% ../../nbs/56_denoise.ipynb #caf7e316
 def denoise(
     raw: BaseRaw,  # a recording in MNE; left as it is
     stack: SAEStack,  # trained by `mfr eeg`
     member: int | None = None,  # which one reconstructs; None for the mean of all
 ) -> BaseRaw:  # a copy, loaded
-    "Replace the stack's channels by their reconstruction (paper, section 4.2); ValueError if the recording lacks one of them."
+    "Replace the stack's channels by their reconstruction (paper, section 4.2); ValueError if the recording lacks one."
     config = eeg_of(stack)
-    montage, names, notes = electrodes(raw)
-    if montage != config.montage: raise ValueError(f"raw: expected electrodes named as in {config.montage}, got those of {montage}")
-    if missing := [c for c in config.channels if c not in names]:
-        said = f" ({'; '.join(notes)})" if notes else ""
-        raise ValueError(f"raw: expected the channels {', '.join(config.channels)}, it lacks {', '.join(missing)}{said}")
-    out, picks = raw.copy().load_data(verbose="error"), [names[c] for c in config.channels]
+    picks = _channels_for(raw, config)
+    out = raw.copy().load_data(verbose="error")
     eeg = out.copy().pick(picks).reorder_channels(picks)
-    seen, missed = windows(eeg, config), ~np.isfinite(eeg.get_data())
-    def through(x): return signals(reconstruct(stack, vectors(x, seen.mean, seen.scale), member), seen.mean, seen.scale)
+    known = windows(eeg, config)
+    mean = known.mean
+    scale = known.scale
+
+    def through(x):  # (w, c, s) -> (w, c, s), volts
+        return to_volts(reconstruct(stack, to_vectors(x, mean, scale), member), mean, scale)
+
     y = blended(band_pass(eeg, config).get_data(), config.samples, through)  # (c, t) at the stack's rate
-    y = _at_rate_of(eeg, y, config.rate)
-    y[missed] = np.nan  # what was not measured is not known now
+    y = _at_rate_of(eeg, y, config.rate)  # (c, t) at the recording's
+    y[~np.isfinite(eeg.get_data())] = np.nan
     out[picks, :] = y
     return out
 
-
-def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float[np.ndarray, "c samples"]:
+# %% ../../nbs/56_denoise.ipynb #7e271252
+def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float[np.ndarray, "c u"]:
     "Bring a signal to the rate of a recording, and to exactly its number of samples."
-    import mne
+    if rate != raw.info["sfreq"]:
+        mne = import_mne()
+        at_rate = mne.io.RawArray(x, mne.create_info(len(x), rate, "eeg"), verbose="error")
+        x = at_rate.resample(raw.info["sfreq"], verbose="error").get_data()
+    missing = max(0, raw.n_times - x.shape[1])
+    return np.pad(x[:, : raw.n_times], ((0, 0), (0, missing)), mode="edge")
 
-    if rate != raw.info["sfreq"]: x = mne.io.RawArray(x, mne.create_info(len(x), rate, "eeg"), verbose="error").resample(raw.info["sfreq"], verbose="error").get_data()
-    return np.pad(x[:, : raw.n_times], ((0, 0), (0, max(0, raw.n_times - x.shape[1]))), mode="edge")
-
-# %% ../../nbs/56_denoise.ipynb #2650c3c2
+# %% ../../nbs/56_denoise.ipynb #24a18456
 WRITABLE = (".fif", ".edf", ".bdf", ".vhdr", ".set")
 
+# %% ../../nbs/56_denoise.ipynb #55e08ebc
+def _check_files(source: Path, target: Path, overwrite: bool) -> None:
+    "ValueError or OSError before anything is read."
+    if target.suffix.lower() not in WRITABLE:
+        raise ValueError(f"out: expected a name that ends in one of {', '.join(WRITABLE)}, got {target.name}")
+    if not source.exists(): raise FileNotFoundError(f"in: expected a recording, {source} does not exist")
+    if not target.exists(): return
+    if target.samefile(source):
+        raise ValueError(f"out: expected another file than the recording itself, got {target}")
+    if not overwrite:
+        raise FileExistsError(f"out: expected a new file, {target} exists; pass --overwrite to replace it")
 
+# %% ../../nbs/56_denoise.ipynb #2650c3c2
 def denoise_file(
     source: str | Path,  # a recording
     target: str | Path,  # the file to write: .fif keeps full precision, .edf and others what the format can hold
@@ -127,26 +177,24 @@ def denoise_file(
     member: int | None = None,  # which one reconstructs; None for the mean of all
     overwrite: bool = False,  # replace a file that is there
 ) -> list[str]:  # what is not as in the source
-    "Denoise a recording from file to file."
-    source, target = Path(source), Path(target)
-    if target.suffix.lower() not in WRITABLE: raise ValueError(f"out: expected a name that ends in one of {', '.join(WRITABLE)}, got {target.name}")
-    if not source.exists(): raise FileNotFoundError(f"in: expected a recording, {source} does not exist")
-    if target.exists() and target.samefile(source): raise ValueError(f"out: expected another file than the recording itself, got {target}")
-    if target.exists() and not overwrite: raise FileExistsError(f"out: expected a new file, {target} exists; pass --overwrite to replace it")
-    try: raw, notes = whole(source)
+    "Denoise a recording from file to file; ValueError or OSError says what is wrong with files or stack."
+    source = Path(source)
+    target = Path(target)
+    _check_files(source, target, overwrite)
+    config = eeg_of(stack)
+    try: raw, notes = read_whole(source, config)
     except ValueError as e: raise ValueError(f"in: {source}: {e}") from e
-    out, known = denoise(raw, stack, member), set(eeg_of(stack).channels)
-    if others := [n for lab, n in electrodes(raw)[1].items() if lab not in known]: notes.append(f"{', '.join(others)} not denoised, the stack does not know them")
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        _write(out, Path(folder) / target.name)
-        for part in Path(folder).iterdir(): part.replace(target.parent / part.name)
-    return notes
+    _write(denoise(raw, stack, member), target)
+    names = electrodes(raw, as_named=config.montage == AS_NAMED).names
+    others = [n for lab, n in names.items() if lab not in config.channels]
+    return [*notes, *([f"{', '.join(others)} not denoised, the stack does not know them"] if others else [])]
 
-
-def _write(raw: BaseRaw, path: Path) -> None:
-    import mne
-
-    with warnings.catch_warnings():
+# %% ../../nbs/56_denoise.ipynb #2ddb1dc6
+def _write(raw: BaseRaw, target: Path) -> None:
+    "Write a recording in the format of its name, whole or not at all."
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MNE would like the name to end in _raw.fif
+        path = Path(folder) / target.name
         if path.suffix.lower() == ".fif": raw.save(path, verbose="error")
-        else: mne.export.export_raw(path, raw, verbose="error")
+        else: import_mne().export.export_raw(path, raw, verbose="error")
+        for part in Path(folder).iterdir(): part.replace(target.parent / part.name)
