@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
-from .artefacts import FRONTAL
+from .electrodes import FRONTAL, import_mne
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
 
 # %% auto #0
-__all__ = ['wavelet', 'fit_ica', 'without_artefacts', 'wiener']
+__all__ = ['STRENGTHS', 'wavelet', 'fit_ica', 'without_artefacts', 'wiener']
 
 # %% ../../nbs/57_rivals.ipynb #56676d70
 def wavelet(
@@ -28,35 +28,52 @@ def wavelet(
     "Soft shrinkage with BayesShrink thresholds (Chang et al. 2000), each channel by itself."
     from skimage.restoration import denoise_wavelet
 
-    return np.stack([denoise_wavelet(row, wavelet="db8", mode="soft", method="BayesShrink", rescale_sigma=True) for row in x])
+    settings = dict(wavelet="db8", mode="soft", method="BayesShrink", rescale_sigma=True)
+    return np.stack([denoise_wavelet(row, **settings) for row in x])
 
 # %% ../../nbs/57_rivals.ipynb #a886646e
 def fit_ica(
-    raw: BaseRaw,  # band-passed, with electrode positions
+    raw: BaseRaw,  # band-passed
     seed: int = 0,  # of FastICA
 ) -> ICA | None:  # None for a single channel: there is nothing to unmix
     "Fit ICA on the recording that it is to clean, above 1 Hz, as MNE advises."
-    import mne
-
     if len(raw.ch_names) < 2: return None
+    mne = import_mne()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FastICA says when it has not converged; what it has is used
         rank = mne.compute_rank(raw, rank="info", verbose="error")["eeg"]
-        parts = mne.preprocessing.ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
-        return parts.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
+        ica = mne.preprocessing.ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
+        return ica.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
 
+# %% ../../nbs/57_rivals.ipynb #0ac2e2f9
+def _eyes(raw: BaseRaw, ica: ICA) -> list[int]:
+    "The components of the eyes; none without a frontal electrode."
+    frontal = [c for c in FRONTAL if c in raw.ch_names]
+    return ica.find_bads_eog(raw, ch_name=frontal, verbose="error")[0] if frontal else []
 
+# %% ../../nbs/57_rivals.ipynb #b882a46f
+def _muscles(raw: BaseRaw, ica: ICA) -> list[int]:
+    "The components of muscles, judged by maps only where every channel has a place."
+    placed = all(np.isfinite(ch["loc"][:3]).all() for ch in raw.info["chs"])
+    if not placed: raw = raw.copy().set_montage(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MNE says that it has no positions
+        return ica.find_bads_muscle(raw, verbose="error")[0]
+
+# %% ../../nbs/57_rivals.ipynb #c25d7486
 def without_artefacts(
-    raw: BaseRaw,  # band-passed, with electrode positions; left as it is
-    parts: ICA | None,  # fitted on it
+    raw: BaseRaw,  # band-passed; left as it is
+    ica: ICA | None,  # fitted on it
     muscle: bool = True,  # remove muscle components too
 ) -> BaseRaw:  # a copy
     "Remove the components that MNE takes for eyes, and for muscle."
-    if parts is None: return raw.copy()
-    frontal = [c for c in FRONTAL if c in raw.ch_names]
-    bad = set(parts.find_bads_eog(raw, ch_name=frontal, verbose="error")[0]) if frontal else set()
-    if muscle: bad |= set(parts.find_bads_muscle(raw, verbose="error")[0])
-    return parts.apply(raw.copy(), exclude=sorted(map(int, bad)), verbose="error")
+    if ica is None: return raw.copy()
+    bad = set(_eyes(raw, ica))
+    if muscle: bad |= set(_muscles(raw, ica))
+    return ica.apply(raw.copy(), exclude=sorted(map(int, bad)), verbose="error")
+
+# %% ../../nbs/57_rivals.ipynb #4b170f41
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the ridge, for each dimension of a vector
 
 # %% ../../nbs/57_rivals.ipynb #08db0ac6
 def wiener(
@@ -71,6 +88,10 @@ def wiener(
     from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, ShuffleSplit
 
     some = np.random.default_rng(seed).permutation(len(noisy))[:rows]
-    cv = (GroupShuffleSplit if len(set(recording[some])) > 1 else ShuffleSplit)(1, test_size=0.25, random_state=seed)
-    search = GridSearchCV(KernelRidge(kernel="linear"), {"alpha": noisy.shape[1] * np.array([0.01, 0.03, 0.1, 0.3, 1.0])}, scoring="neg_mean_squared_error", cv=cv)
-    return search.fit(noisy[some], clean[some], groups=recording[some]).best_estimator_
+    groups = recording[some]
+    split = GroupShuffleSplit if len(set(groups)) > 1 else ShuffleSplit
+    one_split = split(1, test_size=0.25, random_state=seed)
+    strengths = {"alpha": noisy.shape[1] * np.array(STRENGTHS)}
+    ridge = KernelRidge(kernel="linear")
+    search = GridSearchCV(ridge, strengths, scoring="neg_mean_squared_error", cv=one_split)
+    return search.fit(noisy[some], clean[some], groups=groups).best_estimator_
