@@ -83,7 +83,7 @@ def test_a_perfect_stack_leaves_the_band_passed_recording(rate):
     assert np.array_equal(out.get_data("ECG"), raw.get_data("ECG")) and np.array_equal(raw.get_data(), before)
 
 
-# %% ../nbs/56_denoise.ipynb #ca31657b
+# %% ../nbs/56_denoise.ipynb #ca0a14ad
 def test_members_and_their_mean():
     stack = perfect()
     with torch.no_grad(): stack.W[1] *= 0.1  # encodes a tenth
@@ -110,7 +110,7 @@ def test_channels_without_electrodes_names():
     with pytest.raises(ValueError, match="no EEG channels among EEG Channel-1"): denoise(raw, perfect())
 
 
-# %% ../nbs/56_denoise.ipynb #90eb63d4
+# %% ../nbs/56_denoise.ipynb #2ac99b28
 @pytest.mark.parametrize("kind", [".fif", ".edf", ".vhdr"])
 def test_from_file_to_file(kind, tmp_path):
     source, target = tmp_path / "in_raw.fif", tmp_path / f"out{kind}"
@@ -134,7 +134,7 @@ def test_a_file_without_electrodes_names(tmp_path):
     assert denoise_file(tmp_path / "in_raw.fif", tmp_path / "out.edf", stack) == []
 
 
-# %% ../nbs/56_denoise.ipynb #68eabfa4
+# %% ../nbs/56_denoise.ipynb #56f720e8
 def test_files_that_cannot_be_denoised(tmp_path):
     recording().save(tmp_path / "in_raw.fif", verbose="error")
     (tmp_path / "broken.edf").write_bytes(b"nothing")
