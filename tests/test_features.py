@@ -4,12 +4,62 @@
 
 import numpy as np
 from fastcore.test import test_eq
-from mfr.features import Active, contexts
+from scipy.sparse import csc_array
+from mfr.features import Active, Latent, Piece, byte_table, contexts, excerpt, page, speller, top_tokens
 
 
 # %% ../nbs/55_features.ipynb #b13477c7
+def made_up(rows, latents, values, tokens, f=8):
+    "An `Active` from lists of pairs."
+    tokens = np.asarray(tokens)
+    code = csc_array((np.asarray(values, dtype=float), (rows, latents)), shape=(tokens.size, f))
+    alive = np.diff(code.indptr)[None] > 0
+    return Active(code, tokens, alive)
+
+
+def comma(number):
+    "A spelling that is easy to read."
+    return f"{number},".encode()
+
+
 def test_contexts_come_from_different_sequences_and_stay_inside():
-    active = Active(np.array([3, 3, 3, 5]), np.array([0, 9, 11, 4]), np.array([1.0, 3.0, 2.0, 1.0]), np.arange(20).reshape(2, 10))
-    found = contexts(active, 3, lambda ids: f"{ids[0]},", number=5, before=2, after=1)
+    active = made_up([0, 9, 11, 4], [3, 3, 3, 5], [1.0, 3.0, 2.0, 1.0], np.arange(20).reshape(2, 10))
+    found = contexts(active, 3, comma, number=5, before=2, after=1)
     test_eq(found, [[("7,", 0.0), ("8,", 0.0), ("9,", 3.0)], [("10,", 0.0), ("11,", 2.0), ("12,", 0.0)]])
-    test_eq(contexts(active, 4, str), [])
+    test_eq(contexts(active, 4, comma), [])
+    test_eq(top_tokens(active, 3, comma, 2), ["9,", "11,"])
+
+
+def test_density_counts_what_the_code_contains():
+    "Values of 0 and below count, as they do in `mfr.metrics.evaluate`."
+    active = made_up([0, 1, 2], [3, 3, 3], [0.0, -1.0, 2.0], [[5, 6], [7, 8]])
+    test_eq(active.density[3], 0.75)
+    test_eq(active.of(3)[0].tolist(), [0, 1, 2])
+
+
+def test_an_excerpt_is_short_and_holds_the_strongest_piece():
+    context = [Piece(f"{i:02}", float(i == 20)) for i in range(40)]
+    test_eq("".join(p.text for p in excerpt(context, around=4)), "18192021")
+    test_eq(excerpt(context[20:21]), context[20:21])
+
+
+class WordPieces:
+    "As much of a tokenizer of Hugging Face as is asked for."
+    def __init__(self, tokens): self.tokens = tokens
+    def get_vocab(self): return {t: i for i, t in enumerate(self.tokens)}
+    def convert_ids_to_tokens(self, number): return self.tokens[number] if number < len(self.tokens) else None
+
+
+def test_tokens_of_other_tokenizers():
+    byte_level = speller(WordPieces(["Ġ", "Ġthe", "âĢ", "Ķ", "Ċ"]))
+    test_eq(b"".join(map(byte_level, [1, 2, 3, 4])).decode(), " the—\n")
+    sentence_piece = speller(WordPieces(["▁the", "<0xE2>", "é"]))
+    test_eq([sentence_piece(i) for i in range(4)], [b" the", b"\xe2", "é".encode(), b"<3>"])
+    test_eq(sorted(byte_table().values()), list(range(256)))
+
+
+def test_text_is_text():
+    bad = "<script>alert(1)</script>"
+    latent = Latent(0, 0.1, np.nan, [], [bad], [[Piece(bad, 1.0), Piece(bad, -1.0)]], [bad], [bad])
+    assert "<script>alert" not in page([latent]) and page([latent]).count("&lt;script&gt;alert") == 7
+    assert "No latent is active" in page([])
