@@ -56,7 +56,7 @@ def test_warmup_curve():
     assert warmup(0, 0) == 1
 
 
-# %% ../nbs/31_mutual.ipynb #31825aea
+# %% ../nbs/31_mutual.ipynb #488cba91
 def test_searches_get_rarer_and_restart_with_a_member():
     "Matches that do not change are searched at doubling distances; a restart voids them."
     stack = SAEStack(SAEConfig(d_in=8, d_hidden=16, k=2, n=3))
@@ -66,7 +66,7 @@ def test_searches_get_rarer_and_restart_with_a_member():
         was = term.matches
         term(stack, out, step)
         if term.matches is not was: searched.append(step)
-    assert searched == [0, 50, 150, 350, 750]
+    assert searched == [0, 64, 192, 448, 960]
     term.restarted(1)
     assert term(stack, out, 1000) is not None and term.next_search > 1000
 
