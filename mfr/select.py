@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from .checks import one_of
 from .code import Code, arrays, by_loops, dot_pairs, loops, offsets_of, take
-
-if TYPE_CHECKING: from mfr.sae import SAEConfig
 
 # %% auto #0
 __all__ = ['Precision', 'BLOCK', 'RULES', 'fast_bf16', 'ordered_keys', 'largest', 'topk_of', 'topk', 'Encoding', 'Rule', 'TopK']
@@ -43,10 +41,10 @@ def ordered_keys(
     place = torch.arange(pre.shape[-1] - 1, -1, -1, device=pre.device, dtype=wide)
     return ((word ^ negative).to(wide) << bits) | place
 
-# %% ../nbs/21_select.ipynb #4a545d8e
+# %% ../nbs/21_select.ipynb #30363920
 BLOCK = 2**20  # pre-activations to hold at a time on the CPU, but at least 512 rows of them
 
-# %% ../nbs/21_select.ipynb #5e797edf
+# %% ../nbs/21_select.ipynb #404f01f4
 def _in_full(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
@@ -64,7 +62,7 @@ def _in_full(
         part = torch.addmm(c, x[here], W.T, out=pre[: len(x[here])])  # (rows, f)
         loops().topk(part.numpy(), k, z, values[here].numpy(), latents[here].numpy(), 4 * torch.get_num_threads())
 
-# %% ../nbs/21_select.ipynb #0580f24d
+# %% ../nbs/21_select.ipynb #37ce582d
 def _screened(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
@@ -89,14 +87,14 @@ def _screened(
         loops().screened_topk(part.numpy(), *arrays(x[here], W, c, margin), length, k, z, v, j, parts, h)
     if hard.any(): _again(x, W, c, values, latents, hard)
 
-# %% ../nbs/21_select.ipynb #5b750c3d
+# %% ../nbs/21_select.ipynb #dbf503bc
 def _again(x: Tensor, W: Tensor, c: Tensor, values: Tensor, latents: Tensor, hard: Tensor) -> None:
     "Encode the hard rows in full."
     v, j = values[hard], latents[hard]
     _in_full(x[hard], W, c, v, j)
     values[hard], latents[hard] = v, j
 
-# %% ../nbs/21_select.ipynb #1189dc0c
+# %% ../nbs/21_select.ipynb #a164293f
 def largest(
     pre: Float[Tensor, "n b f"],  # pre-activations
     k: int,
@@ -107,7 +105,7 @@ def largest(
     keys = ordered_keys(pre if pre.dtype == torch.bfloat16 and f <= 2**16 else pre.float()).topk(k, dim=-1).values
     return f - 1 - (keys & (2**16 - 1 if keys.dtype == torch.int32 else 2**32 - 1)).long()
 
-# %% ../nbs/21_select.ipynb #c19bb32e
+# %% ../nbs/21_select.ipynb #6bf47796
 def topk_of(
     pre: Float[Tensor, "n b f"],  # pre-activations
     ks: tuple[int, ...],  # one number a member
@@ -118,12 +116,12 @@ def topk_of(
     parts = [torch.cat([t[i, :, :k].flatten() for i, k in enumerate(ks)]) for t in (values, latents)]
     return Code(*parts, _offsets(ks, pre.shape[1], pre.device), tuple(pre.shape))
 
-# %% ../nbs/21_select.ipynb #f1d70495
-def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "n*b+1"]:
+# %% ../nbs/21_select.ipynb #66ccadfe
+def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "ends"]:
     "Where rows begin that have k latents each, one k a member."
     return offsets_of(torch.tensor(ks, device=device).repeat_interleave(b, output_size=b * len(ks)))
 
-# %% ../nbs/21_select.ipynb #eb18a56d
+# %% ../nbs/21_select.ipynb #1636a882
 def _topk_in_one_product(x: Tensor, W: Tensor, c: Tensor, ks: tuple[int, ...], low: bool) -> Code:
     "All members by PyTorch alone."
     x = x.expand(len(W), *x.shape[1:])  # (n, b, d)
@@ -131,7 +129,7 @@ def _topk_in_one_product(x: Tensor, W: Tensor, c: Tensor, ks: tuple[int, ...], l
     code = topk_of(torch.baddbmm(c.bfloat16()[:, None], x.bfloat16(), W.bfloat16().mT), ks)
     return code._replace(values=dot_pairs(code, x, W) + take(c, code))
 
-# %% ../nbs/21_select.ipynb #3a502568
+# %% ../nbs/21_select.ipynb #15f5c5ec
 @torch.no_grad()
 def topk(
     x: Float[Tensor, "m b d"],  # examples; m = n, or 1 if members share them
@@ -153,7 +151,7 @@ def topk(
         _screened(*into, low) if screens else _in_full(*into)
     return Code(values, latents, _offsets(ks, b, x.device), (len(W), b, W.shape[1]))
 
-# %% ../nbs/21_select.ipynb #f00cd9a1
+# %% ../nbs/21_select.ipynb #f5126a9d
 class Encoding(NamedTuple):
     "What a rule chooses from."
 
@@ -168,13 +166,13 @@ class Encoding(NamedTuple):
         "Every pre-activation."
         return torch.baddbmm(self.c[:, None], self.x.expand(len(self.W), *self.x.shape[1:]), self.W.mT)
 
-# %% ../nbs/21_select.ipynb #f2ba221b
+# %% ../nbs/21_select.ipynb #0eb085fd
 class Rule(nn.Module):
     "Chooses which latents are active. A rule of one's own overrides `choose`, or `forward` if it can do without `pre`."
 
     def __init__(
         self,
-        config: SAEConfig,  # of the stack
+        config,  # of the stack, a `mfr.sae.SAEConfig`
     ):
         super().__init__()
         self.config = config
@@ -187,7 +185,7 @@ class Rule(nn.Module):
         "The active pairs, by pre-activation alone."
         raise NotImplementedError(f"{type(self).__name__}: expected a rule with a method `choose` or `forward`")
 
-# %% ../nbs/21_select.ipynb #13dd73d6
+# %% ../nbs/21_select.ipynb #bfbcf1af
 class TopK(Rule):
     "Keep the k largest pre-activations of every row, exactly k, ties to the lowest index (paper, section 2)."
 
@@ -199,5 +197,5 @@ class TopK(Rule):
         "Select from pre-activations that are there already."
         return topk_of(pre, self.config.ks)
 
-# %% ../nbs/21_select.ipynb #5e348b9b
+# %% ../nbs/21_select.ipynb #d98cd0e6
 RULES: dict[str, type[Rule]] = {"topk": TopK}

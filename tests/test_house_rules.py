@@ -1,12 +1,8 @@
 """Cells, lines and notebooks stay small: the rules and their exceptions stand in `tools/house_rules.py`."""
 import json
-import sys
 
-import pytest
-from nbdev.config import get_config
-
-sys.path.insert(0, str(get_config().config_path / "tools"))
 import house_rules
+import pytest
 
 
 @pytest.fixture

@@ -79,3 +79,9 @@ def test_import_takes_less_than_two_seconds():
         subprocess.run([sys.executable, "-c", "import mfr"], check=True)
         return time.perf_counter() - start
     assert min(seconds() for _ in range(3)) < 2
+
+
+def test_the_benchmarks_stay_outside():
+    "Only the command knows of them."
+    for path in LIB.rglob("*.py"):
+        if path != LIB / "cli.py": assert "benchmarks" not in path.read_text(encoding="utf-8"), path

@@ -9,10 +9,10 @@ import pandas as pd
 import re
 import sys
 from mfr.runs import RunFolder
-from mfr.report import GLOSSARY, Report, cell, command_line, html, table
+from mfr.report import GLOSSARY, Part, Report, WORD, cell, command_line, html, table
 
 
-# %% ../nbs/54_report.ipynb #27b4d97b
+# %% ../nbs/54_report.ipynb #c83248ab
 def sample_report(rows=40, figures=8, arm="plain"):
     "A report with long tables and many figures."
     report = Report("Study", "The arms do not differ.", "Made of nothing.")
@@ -46,6 +46,8 @@ def test_a_page_folds_when_it_is_full():
 def test_the_glossary_holds_what_occurs():
     page = html(sample_report())
     assert 'id="word-agreement"' in page and 'id="word-inactivity"' in page  # a column and an axis
+    linked = Report("Study", "Done.", parts=[Part("More", WORD.format("KL", "a sentence", "KL"))])
+    assert 'id="word-KL"' in html(linked)
     assert "what the penalty optimises" in page and 'id="word-SNR"' not in page
     for word in ("FVU", "L0", "density", "dead", "MMCS", "matched", "recovered", "CE", "KL", "SNR", "gain"):
         assert word in GLOSSARY
