@@ -11,7 +11,7 @@ import re
 import shlex
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -24,17 +24,16 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 import mfr
 from .runs import RunFolder, slug, write_whole
 
 # %% auto #0
-__all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'Part', 'render', 'cell',
-           'fold', 'table', 'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections', 'Report', 'html',
-           'command_line']
+__all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'linked_terms', 'Part',
+           'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections',
+           'Report', 'html', 'command_line']
 
-# %% ../nbs/54_report.ipynb #7634a92c
+# %% ../nbs/54_report.ipynb #eb227d6f
 GLOSSARY = {
     "FVU": "Fraction of variance unexplained: squared error of the reconstruction over the variance of the data; "
     "0 is perfect, 1 is what the mean of the data achieves.",
@@ -47,8 +46,8 @@ GLOSSARY = {
     "MMCS": "Mean over latents of the cosine to the nearest true feature.",
     "matched": "Mean cosine of latents and true features that are paired one to one as well as can be.",
     "recovered": "Share of the true features to which some latent has a cosine above 0.9.",
-    "agreement": "Mean over latents of the cosine to the nearest latent of the other members. This is what the penalty "
-    "optimises: a higher value under it shows that it works, not that the latents are better.",
+    "agreement": "Cosine of a live latent to the nearest live latent of the other members, on average. This is what "
+    "the penalty optimises: a higher value under it shows that it works, not that the latents are better.",
     "inactivity": "Share of a dictionary that is effectively idle: 0 if all latents are used alike, 1 if none is used.",
     "restarts": "How often a member that began badly was started afresh.",
     "distance": "L2 distance of a member's decoder to those of the others, latents compared as they are numbered.",
@@ -62,16 +61,14 @@ GLOSSARY = {
     "PCA": "Principal components, as many as a member has active latents: a reconstruction that needs no training.",
 }
 
-# %% ../nbs/54_report.ipynb #96767be8
+# %% ../nbs/54_report.ipynb #55df2576
 Html = Markup  # text that is HTML already; `Html("<b>{}</b>").format(name)` escapes the name
-WORD = Html('<a class="word" href="#word-{}" title="{}">{}</a>')
-
-
+WORD = Html('<a class="word" href="#word-{}" title="{}">{}</a>')  # anchor, sentence, term
 EVERYDAY = ("matched", "distance", "restarts", "k")
 
-
+# %% ../nbs/54_report.ipynb #0cb6ba2e
 class Glossary:
-    "Marks terms in texts and remembers which it has met."
+    "Marks terms in texts and remembers those it has met."
 
     def __init__(self, sentences: Mapping[str, str] = GLOSSARY):
         self.terms = {term.lower(): term for term in sentences}
@@ -99,7 +96,15 @@ class Glossary:
         "The terms that were met, in the order of the glossary."
         return {term: sentence for term, sentence in self.sentences.items() if term in self.met}
 
-# %% ../nbs/54_report.ipynb #5cdfdec0
+# %% ../nbs/54_report.ipynb #b150b9ef
+def linked_terms(
+    html: Html,
+    terms: Iterable[str],  # of a glossary
+) -> set[str]:
+    "The terms that finished HTML links to."
+    return {term for term in terms if f'href="#word-{slug(term)}"' in html}
+
+# %% ../nbs/54_report.ipynb #4562419f
 class Part(NamedTuple):
     "One part of a report."
 
@@ -108,7 +113,7 @@ class Part(NamedTuple):
     text: str = ""  # the caption of a figure, or a paragraph before the rest
     name: str = ""  # file name of a figure, without ending; by default from the heading
 
-# %% ../nbs/54_report.ipynb #e254e437
+# %% ../nbs/54_report.ipynb #b8839cbd
 TEMPLATES = Environment(
     loader=PackageLoader("mfr", "templates"),
     autoescape=True,
@@ -126,7 +131,7 @@ def render(
     "A template, filled in."
     return Html(TEMPLATES.get_template(template).render(**values))
 
-# %% ../nbs/54_report.ipynb #824bdae9
+# %% ../nbs/54_report.ipynb #4c01b4c8
 def cell(
     value,  # of a table
 ) -> str:
@@ -139,7 +144,7 @@ def cell(
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return str(value)
 
-# %% ../nbs/54_report.ipynb #11a03ef6
+# %% ../nbs/54_report.ipynb #73449942
 LONG = 15  # rows, above which a table folds
 
 
@@ -152,7 +157,7 @@ def fold(
     strong = [row for row in rows if row["strong"]]
     return (strong or rows[:8])[:LONG], rows
 
-# %% ../nbs/54_report.ipynb #6ac8f352
+# %% ../nbs/54_report.ipynb #aa56122e
 def table(
     frame: pd.DataFrame,
     heading: str = "",  # told to readers who do not see the table
@@ -172,7 +177,7 @@ def table(
     shown = [column if full else None for column, full in zip(columns, filled)]
     return render("table.html", heading=heading, columns=columns, shown=shown, first=first, rest=rest)
 
-# %% ../nbs/54_report.ipynb #f8b4a3b6
+# %% ../nbs/54_report.ipynb #1049e6d6
 DPI = 160  # of saved figures; a page shows them at 96
 
 
@@ -190,15 +195,15 @@ def save_figure(
     plt.close(figure)
     return png.getvalue()
 
-# %% ../nbs/54_report.ipynb #cdd425f8
+# %% ../nbs/54_report.ipynb #08edebe6
 def figure_part(
     part: Part,  # whose content is a figure
     glossary: Glossary,  # to mark the caption with
     folder: Path | None = None,  # to save the figure in
 ) -> Html:
     "A figure with its caption, embedded."
-    for text in part.content.findobj(Text):
-        glossary.mark(text.get_text(), prose=False)
+    for ax in part.content.axes:
+        glossary.mark(f"{ax.get_xlabel()} {ax.get_ylabel()}", prose=False)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
     width, height = struct.unpack(">II", png[16:24])  # the header of a PNG
     return render(
@@ -210,7 +215,7 @@ def figure_part(
         caption=glossary.mark(part.text),
     )
 
-# %% ../nbs/54_report.ipynb #b502eec1
+# %% ../nbs/54_report.ipynb #d6238232
 def body(
     part: Part,
     glossary: Glossary,
@@ -223,10 +228,11 @@ def body(
     if isinstance(part.content, pd.DataFrame):
         return before + table(part.content, part.heading, glossary)
     if isinstance(part.content, Html):
+        glossary.met |= linked_terms(part.content, glossary.sentences)
         return before + part.content
     return before + paragraphs(part.content, glossary)
 
-# %% ../nbs/54_report.ipynb #19f9980f
+# %% ../nbs/54_report.ipynb #72d836ba
 def paragraphs(
     text: str,  # split at empty lines
     glossary: Glossary,
@@ -235,7 +241,7 @@ def paragraphs(
     parts = [text] if isinstance(text, Html) else text.split("\n\n")
     return Html("\n").join(Html("<p>{}</p>").format(glossary.mark(p)) for p in parts if p.strip())
 
-# %% ../nbs/54_report.ipynb #50c39fa6
+# %% ../nbs/54_report.ipynb #ea6d9d79
 def height(
     part: Part,
 ) -> float:  # pixels, on a screen
@@ -248,7 +254,7 @@ def height(
         return tall + 31 * min(len(part.content) + 1, 17)
     return tall + (700 if isinstance(part.content, Html) else 26 * len(part.content) / 100)
 
-# %% ../nbs/54_report.ipynb #9d6c0966
+# %% ../nbs/54_report.ipynb #ab5ebd40
 ROOM = 4500  # pixels for open parts; head, foot and folded parts need the rest
 
 
@@ -292,7 +298,7 @@ class Report:
         command = command_line() if command is None else command
         return run.write("report.html", html(self, run.config, stacks, command, run.path / "figures"))
 
-# %% ../nbs/54_report.ipynb #37a70647
+# %% ../nbs/54_report.ipynb #017c41d1
 def html(
     report: Report,  # its figures are closed
     config: Mapping | None = None,  # shown in a fold
@@ -303,7 +309,7 @@ def html(
     "The page of a report."
     glossary = Glossary(GLOSSARY | dict(report.words))
     marked = {name: glossary.mark(getattr(report, name)) for name in ("conclusion", "lead")}
-    return render(
+    page = render(
         "report.html",
         title=report.title,
         **marked,
@@ -316,8 +322,9 @@ def html(
         date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         version=mfr.__version__,
     )
+    return str(page)
 
-# %% ../nbs/54_report.ipynb #77de1764
+# %% ../nbs/54_report.ipynb #0422e018
 def command_line() -> str:
     "The command `mfr ...` that runs, or nothing where something else does."
     program = Path(sys.argv[0]).name

@@ -48,7 +48,7 @@ def test_channels_without_places_have_muscle_alone():
     assert set(k.kind) == {"muscle"} and len(k.onset) >= 3
 
 
-# %% ../nbs/48_artefacts.ipynb #90489fa0
+# %% ../nbs/48_artefacts.ipynb #0325dd42
 def test_bad_seconds_are_not_quiet():
     raw = blinking()
     was = find_artefacts(raw, CONFIG).quiet
@@ -66,7 +66,7 @@ def test_gaps_are_not_quiet():
     assert np.isnan(k.noisy.get_data()).sum() == 1
 
 
-# %% ../nbs/48_artefacts.ipynb #8f84b1af
+# %% ../nbs/48_artefacts.ipynb #828ac680
 def test_short_recordings_are_told():
     said = "shorter than one window|cannot be searched|no quiet window|no artefact"
     for seconds in (0.3, 1.0, 2.0):

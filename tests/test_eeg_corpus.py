@@ -16,7 +16,7 @@ from pathlib import Path
 from mfr.eeg.corpus import gather, settle
 
 
-# %% ../nbs/18_corpus.ipynb #27a8bb58
+# %% ../nbs/18_corpus.ipynb #8a996c63
 def promised(*labels, montage="standard_1005"):
     "A header that promises these channels, at 160 Hz."
     return Header(Path(), dict.fromkeys(labels, ""), dict.fromkeys(labels, 160.0), montage, 9.0)
@@ -41,7 +41,7 @@ def test_channels_that_are_asked_for_in_any_spelling():
     assert settle([numbered], asked).channels == ("EEG Channel-2",)
 
 
-# %% ../nbs/18_corpus.ipynb #7ec7daa5
+# %% ../nbs/18_corpus.ipynb #6c0dc763
 def eeg_data():
     "The folder of real recordings, or the test is skipped."
     data = Path(os.environ.get("MFR_DATA", "../shared/data")) / "eeg"
@@ -63,7 +63,7 @@ def test_the_awkward_ones(tmp_path):
     assert not said
 
 
-# %% ../nbs/18_corpus.ipynb #ca7ae3fe
+# %% ../nbs/18_corpus.ipynb #fb2d441f
 def noise(channels=("Fp1", "C3", "O2"), rate=128.0, seconds=6.0, seed=0):
     "A recording of noise in volts."
     x = 2e-5 * np.random.default_rng(seed).standard_normal((len(channels), int(rate * seconds)))
@@ -71,7 +71,12 @@ def noise(channels=("Fp1", "C3", "O2"), rate=128.0, seconds=6.0, seed=0):
 
 
 def test_channels_are_matched_by_label_and_majority(tmp_path):
-    spelt = [("EEG FP1-REF", "EEG T3-REF", "EEG O2-REF", "EKG1"), ("O2..", "Fp1.", "T7..", "X"), ("Fp1", "T7", "O2", "F3"), ("Fp1", "O2")]
+    spelt = [
+        ("EEG FP1-REF", "EEG T3-REF", "EEG O2-REF", "EKG1"),
+        ("O2..", "Fp1.", "T7..", "X"),
+        ("Fp1", "T7", "O2", "F3"),
+        ("Fp1", "O2"),
+    ]
     for i, names in enumerate(spelt):
         noise(names, rate=256.0 if i == 2 else 128.0, seed=i).save(tmp_path / f"{i}_raw.fif", verbose="error")
     m = gather(tmp_path, tmp_path / "store", progress=False).manifest
@@ -96,7 +101,7 @@ def test_caps_with_the_same_names_are_not_mixed(tmp_path):
     assert gather([tmp_path / "2_raw.fif"], tmp_path / "cap", progress=False).manifest["eeg"]["channels"] == cap
 
 
-# %% ../nbs/18_corpus.ipynb #9595eae0
+# %% ../nbs/18_corpus.ipynb #f59bbb45
 def test_numbered_channels_are_matched_by_name(tmp_path):
     names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
     orders = [names, names[::-1], names[:2]]
@@ -114,7 +119,7 @@ def test_numbered_channels_are_matched_by_name(tmp_path):
     assert one.d == 128 and len(one.shards) == 3
 
 
-# %% ../nbs/18_corpus.ipynb #5a1a2f8d
+# %% ../nbs/18_corpus.ipynb #2a010a01
 def test_it_goes_on_where_it_was_cut_off(tmp_path):
     for i in range(3): noise(seed=i).save(tmp_path / f"{i}_raw.fif", verbose="error")
     whole = gather(tmp_path, tmp_path / "whole", progress=False)
@@ -132,7 +137,7 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path):
         gather(tmp_path, tmp_path / "part")
 
 
-# %% ../nbs/18_corpus.ipynb #56feb9d9
+# %% ../nbs/18_corpus.ipynb #a4baff82
 DAMAGES = {
     "cut": (lambda whole: whole[: len(whole) * 2 // 3], "truncated or damaged"),
     "grown": (lambda whole: whole + bytes(700), "truncated or damaged"),
@@ -161,14 +166,15 @@ def test_strange_units_are_noted(tmp_path):
     assert fate["notes"][0].endswith("not that of EEG: are its units right?")
 
 
-# %% ../nbs/18_corpus.ipynb #4c580341
+# %% ../nbs/18_corpus.ipynb #769547a8
 def test_nothing_in_common_nothing_there(tmp_path):
     for i, names in enumerate((("Fp1", "C3"), ("O1", "O2"))):
         noise(names).save(tmp_path / f"{i}_raw.fif", verbose="error")
     with pytest.raises(ValueError, match="channels in common, there are none that more than half of the 2"):
         gather(tmp_path, tmp_path / "store")
     assert not (tmp_path / "store").exists()
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist"): gather(tmp_path / "nowhere", tmp_path / "store")
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        gather(tmp_path / "nowhere", tmp_path / "store")
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="found none"): gather(tmp_path / "none", tmp_path / "store")
     noise(seconds=0.5).save(tmp_path / "none/short_raw.fif", verbose="error")

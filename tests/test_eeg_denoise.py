@@ -23,7 +23,8 @@ def test_measures():
     rng = np.random.default_rng(0)
     clean = rng.standard_normal((3, 4, 50))
     noise = rng.standard_normal(clean.shape)
-    noise *= np.sqrt(np.square(clean).sum((1, 2)) / np.square(noise).sum((1, 2)) / 10)[:, None, None]  # a tenth of the power
+    power, noises = (np.square(x).sum((1, 2)) for x in (clean, noise))
+    noise *= np.sqrt(power / noises / 10)[:, None, None]  # a tenth of the power
     test_close(snr(clean, clean + noise), np.full(3, 10.0), eps=1e-9)
     want = [np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(x, y)]) for x, y in zip(clean, clean + noise)]
     test_close(correlation(clean, clean + noise), np.array(want), eps=1e-9)
@@ -82,7 +83,7 @@ def test_a_perfect_stack_leaves_the_band_passed_recording(rate):
     assert np.array_equal(out.get_data("ECG"), raw.get_data("ECG")) and np.array_equal(raw.get_data(), before)
 
 
-# %% ../nbs/46_denoise.ipynb #8820f052
+# %% ../nbs/46_denoise.ipynb #ca0a14ad
 def test_members_and_their_mean():
     stack = perfect()
     with torch.no_grad(): stack.W[1] *= 0.1  # encodes a tenth
@@ -109,7 +110,7 @@ def test_channels_without_electrodes_names():
     with pytest.raises(ValueError, match="no EEG channels among EEG Channel-1"): denoise(raw, perfect())
 
 
-# %% ../nbs/46_denoise.ipynb #4719f5b5
+# %% ../nbs/46_denoise.ipynb #2ac99b28
 @pytest.mark.parametrize("kind", [".fif", ".edf", ".vhdr"])
 def test_from_file_to_file(kind, tmp_path):
     source, target = tmp_path / "in_raw.fif", tmp_path / f"out{kind}"
@@ -133,7 +134,7 @@ def test_a_file_without_electrodes_names(tmp_path):
     assert denoise_file(tmp_path / "in_raw.fif", tmp_path / "out.edf", stack) == []
 
 
-# %% ../nbs/46_denoise.ipynb #daf02c93
+# %% ../nbs/46_denoise.ipynb #56f720e8
 def test_files_that_cannot_be_denoised(tmp_path):
     recording().save(tmp_path / "in_raw.fif", verbose="error")
     (tmp_path / "broken.edf").write_bytes(b"nothing")

@@ -9,7 +9,7 @@ import sys
 from mfr.eeg.electrodes import electrodes, import_mne
 
 
-# %% ../nbs/15_electrodes.ipynb #f780855d
+# %% ../nbs/15_electrodes.ipynb #eaffcaad
 def test_a_recording_without_electrodes_is_refused():
     info = mne.create_info(["EEG Channel-1", "EEG Channel-2", "ECG", "X", "Y"], 128.0, "eeg")
     raw = mne.io.RawArray(np.zeros((5, 10)), info, verbose="error")

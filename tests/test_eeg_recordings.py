@@ -10,7 +10,7 @@ from pathlib import Path
 from mfr.eeg.recordings import EEGConfig, header, read, read_whole
 
 
-# %% ../nbs/16_recordings.ipynb #18155799
+# %% ../nbs/16_recordings.ipynb #c010d275
 def eeg_data():
     "The folder of real recordings, or the test is skipped."
     data = Path(os.environ.get("MFR_DATA", "../shared/data")) / "eeg"
@@ -38,7 +38,7 @@ def test_the_whole_recording_without_what_is_at_other_rates():
     assert read_whole(eeg_data() / "eegbci/S001R03.edf")[1] == []
 
 
-# %% ../nbs/16_recordings.ipynb #f624763a
+# %% ../nbs/16_recordings.ipynb #eea4d037
 def noise(channels=("Fp1", "C3", "O2"), rate=128.0, seconds=6.0, seed=0):
     "A recording of noise in volts."
     x = 2e-5 * np.random.default_rng(seed).standard_normal((len(channels), int(rate * seconds)))
@@ -63,14 +63,15 @@ def test_formats_agree(kind, tmp_path):
     assert np.abs(off).max() < 2e-9  # volts; 16 bits over the range of the file
 
 
-# %% ../nbs/16_recordings.ipynb #056614f3
+# %% ../nbs/16_recordings.ipynb #a572d26d
 @pytest.mark.parametrize("kind", [".edf", ".fif"])
 @pytest.mark.filterwarnings("ignore")
 def test_channels_without_electrodes_are_read_as_named(kind, tmp_path):
     names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
     raw = noise(names)
     path = written(tmp_path, raw, kind)
-    with pytest.raises(ValueError, match=r"no EEG channels among EEG Channel-1.*--eeg\.montage none takes them"): header(path)
+    with pytest.raises(ValueError, match=r"no EEG channels among EEG Channel-1.*--eeg\.montage none takes them"):
+        header(path)
     with pytest.raises(ValueError, match="no EEG channels among EEG Channel-1, EEG Channel-2, EEG Channel-3$"):
         header(path, EEGConfig(montage="standard_1005"))
     head = header(path, EEGConfig(montage="none"))
@@ -83,7 +84,7 @@ def test_channels_without_electrodes_are_read_as_named(kind, tmp_path):
         read(head, names, "standard_1005")
 
 
-# %% ../nbs/16_recordings.ipynb #5e78e49f
+# %% ../nbs/16_recordings.ipynb #61b20880
 @pytest.mark.parametrize(("given", "said"), [
     (dict(rate=80), "rate: expected more than 90 Hz, twice the upper edge"),
     (dict(low=50), "low, high: expected 0 < low < high, got 50 and 45.0 Hz"),

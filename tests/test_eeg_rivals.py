@@ -51,7 +51,7 @@ def test_wiener_finds_a_linear_map():
     assert least <= error < 1.5 * least < np.square(noisy[300:] - clean[300:]).mean()
 
 
-# %% ../nbs/47_rivals.ipynb #0698cc8c
+# %% ../nbs/47_rivals.ipynb #949d7d10
 @pytest.mark.parametrize("placed", [0, 10])
 def test_channels_without_places(placed):
     noisy, _ = simulated(mains=60)

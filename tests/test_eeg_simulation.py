@@ -25,7 +25,7 @@ def test_recordings_differ_and_repeat():
     assert abs(np.corrcoef(a.clean.ravel(), b.clean.ravel())[0, 1]) < 0.3
 
 
-# %% ../nbs/19_simulation.ipynb #1d12a6f5
+# %% ../nbs/19_simulation.ipynb #2911f14d
 @pytest.mark.parametrize(("given", "said"), [
     (dict(recordings=0), "recordings: expected at least 1"),
     (dict(seconds=1), "seconds: expected at least 5, got 1"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from mfr.eeg.windows import to_vectors, to_volts, windows
 
 
-# %% ../nbs/17_windows.ipynb #c67f227e
+# %% ../nbs/17_windows.ipynb #1f1db50f
 def eeg_data():
     "The folder of real recordings, or the test is skipped."
     data = Path(os.environ.get("MFR_DATA", "../shared/data")) / "eeg"
@@ -43,7 +43,7 @@ def test_equals_a_plain_script():
     assert np.abs(to_volts(v, got.mean, got.scale) - x).max() < 1e-6 * np.abs(x).max()
 
 
-# %% ../nbs/17_windows.ipynb #69c4e964
+# %% ../nbs/17_windows.ipynb #a9c23d8e
 def noise(channels=("Fp1", "C3", "O2"), rate=128.0, seconds=6.0, seed=0):
     "A recording of noise in volts."
     x = 2e-5 * np.random.default_rng(seed).standard_normal((len(channels), int(rate * seconds)))
@@ -60,7 +60,7 @@ def test_time_is_counted_from_the_first_sample():
     assert own.x.shape[2] == 256 and own.onset.tolist() == w.onset.tolist()
 
 
-# %% ../nbs/17_windows.ipynb #3554808a
+# %% ../nbs/17_windows.ipynb #50d56dc3
 def test_flat_gaps_and_bad_segments_are_dropped_and_counted():
     raw = noise(seconds=8.0)
     raw._data[1, 130:250] = raw._data[1, 130]  # most of a second, not all of it
@@ -84,4 +84,5 @@ def test_a_gap_does_not_spread():
 
 
 def test_less_than_a_window_is_refused():
-    with pytest.raises(ValueError, match="shorter than one window of 1 s"): windows(noise(seconds=0.5), EEGConfig(rate=128))
+    with pytest.raises(ValueError, match="shorter than one window of 1 s"):
+        windows(noise(seconds=0.5), EEGConfig(rate=128))

@@ -39,7 +39,7 @@ def test_density_counts_what_the_code_contains():
 
 def test_an_excerpt_is_short_and_holds_the_strongest_piece():
     context = [Piece(f"{i:02}", float(i == 20)) for i in range(40)]
-    test_eq("".join(p.text for p in excerpt(context, around=4)), "18192021")
+    test_eq("".join(p.text for p in excerpt(context, around=4)), "1819202122")
     test_eq(excerpt(context[20:21]), context[20:21])
 
 

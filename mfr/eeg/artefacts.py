@@ -17,12 +17,13 @@ from .electrodes import FRONTAL, import_mne
 from .recordings import EEGConfig
 from .windows import band_pass, bridge_gaps
 
-if TYPE_CHECKING: from mne.io import BaseRaw
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
 
 # %% auto #0
 __all__ = ['BANDS', 'Finds', 'find_artefacts', 'Known', 'contaminate']
 
-# %% ../../nbs/48_artefacts.ipynb #d67c775f
+# %% ../../nbs/48_artefacts.ipynb #c6f53f77
 def _blinks(raw: BaseRaw) -> Int[np.ndarray, "m"]:
     "The samples at which somebody blinks; none without a frontal electrode."
     frontal = [c for c in FRONTAL if c in raw.ch_names]
@@ -30,7 +31,7 @@ def _blinks(raw: BaseRaw) -> Int[np.ndarray, "m"]:
     events = import_mne().preprocessing.find_eog_events(raw, ch_name=frontal, verbose="error")  # (m, 3)
     return events[:, 0] - raw.first_samp
 
-# %% ../../nbs/48_artefacts.ipynb #94cc03b1
+# %% ../../nbs/48_artefacts.ipynb #3642d8fb
 def _muscle_score(raw: BaseRaw) -> Float[np.ndarray, "t"]:
     "How much of a sample is muscle, in standard deviations of the recording."
     high = min(140.0, 0.45 * raw.info["sfreq"])
@@ -39,14 +40,14 @@ def _muscle_score(raw: BaseRaw) -> Float[np.ndarray, "t"]:
     _, score = find(raw, ch_type="eeg", filter_freq=band, verbose="error")
     return score
 
-# %% ../../nbs/48_artefacts.ipynb #ef04f19d
+# %% ../../nbs/48_artefacts.ipynb #6306e702
 class _Disturbed(NamedTuple):
     "What disturbs a recording, and when."
 
     blinks: Int[np.ndarray, "m"]  # samples
     muscle: Float[np.ndarray, "t"]  # score of each sample
 
-# %% ../../nbs/48_artefacts.ipynb #bee9c2b1
+# %% ../../nbs/48_artefacts.ipynb #02ffc124
 def _disturbances(raw: BaseRaw) -> _Disturbed:
     "Search for blinks and muscle; ValueError if MNE cannot."
     try:
@@ -56,13 +57,13 @@ def _disturbances(raw: BaseRaw) -> _Disturbed:
     except Exception as e:  # filters and peak finder raise exceptions of several kinds
         raise ValueError(f"cannot be searched for artefacts ({' '.join(str(e).split())})") from e
 
-# %% ../../nbs/48_artefacts.ipynb #89b41738
+# %% ../../nbs/48_artefacts.ipynb #1f804419
 def _bad(raw: BaseRaw, total: int, window: float) -> Bool[np.ndarray, "w"]:
     "Windows that an annotation calls bad."
     epochs = import_mne().make_fixed_length_epochs(raw, window, reject_by_annotation=True, verbose="error")
     return ~np.isin(np.arange(total), epochs.drop_bad(verbose="error").selection)
 
-# %% ../../nbs/48_artefacts.ipynb #eaaee0f6
+# %% ../../nbs/48_artefacts.ipynb #3e90566b
 def _near(samples: Int[np.ndarray, "m"], reach: float, size: int, total: int) -> Bool[np.ndarray, "w"]:
     "Windows that have one of the samples in them, or within reach (samples)."
     near = np.zeros(total, bool)
@@ -71,7 +72,7 @@ def _near(samples: Int[np.ndarray, "m"], reach: float, size: int, total: int) ->
         near[np.clip(window, 0, total - 1)] = True
     return near
 
-# %% ../../nbs/48_artefacts.ipynb #55a2e3c2
+# %% ../../nbs/48_artefacts.ipynb #3a96cd02
 def _quiet(
     raw: BaseRaw,  # gaps bridged
     config: EEGConfig,  # band and window
@@ -87,10 +88,10 @@ def _quiet(
     low = (score < np.median(score)) & (peak < np.median(peak))
     return low & ~_near(blinks, 0.3 * rate, size, total) & ~_bad(raw, total, config.window)
 
-# %% ../../nbs/48_artefacts.ipynb #2f9518e0
+# %% ../../nbs/48_artefacts.ipynb #a2cbfa0a
 BANDS = {"blink": (0.5, 10.0), "muscle": (20.0, None)}  # Hz
 
-# %% ../../nbs/48_artefacts.ipynb #8779b8e4
+# %% ../../nbs/48_artefacts.ipynb #73f5be45
 def _segments(
     raw: BaseRaw,  # gaps bridged
     starts: Int[np.ndarray, "m"],  # first samples
@@ -113,7 +114,7 @@ class Finds:
     quiet: Bool[np.ndarray, "w"]  # which windows, counted from its start
     artefacts: list[tuple[str, Float[np.ndarray, "c s"]]]  # kind, and volts at the recording's rate over a window
 
-# %% ../../nbs/48_artefacts.ipynb #5eca5674
+# %% ../../nbs/48_artefacts.ipynb #20c6eaf8
 def find_artefacts(
     raw: BaseRaw,  # EEG channels under their labels, loaded; left as it is
     config: EEGConfig,  # band and window
@@ -142,7 +143,7 @@ class Known:
     onset: Float[np.ndarray, "m"]  # seconds: the windows for which the truth is known
     kind: list[str]  # of the disturbance in each
 
-# %% ../../nbs/48_artefacts.ipynb #06c65118
+# %% ../../nbs/48_artefacts.ipynb #c8989c20
 def _scaled(
     u: Float[np.ndarray, "c s"],  # artefact
     s: Float[np.ndarray, "c s"],  # signal; its mean over time does not count
@@ -152,7 +153,7 @@ def _scaled(
     strength = np.linalg.norm(s - s.mean(1, keepdims=True))
     return strength / np.linalg.norm(u) * 10 ** (-decibel / 20) * u
 
-# %% ../../nbs/48_artefacts.ipynb #dab9c9b6
+# %% ../../nbs/48_artefacts.ipynb #7a0b861b
 def contaminate(
     raw: BaseRaw,  # EEG channels under their labels, loaded; left as it is
     config: EEGConfig,  # band and window

@@ -21,7 +21,8 @@ from .recordings import EEGConfig, read_whole
 from .windows import band_pass, to_vectors, to_volts, windows
 from ..sae import SAEStack
 
-if TYPE_CHECKING: from mne.io import BaseRaw
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
 
 # %% auto #0
 __all__ = ['WRITABLE', 'snr', 'correlation', 'reconstruct', 'blended', 'eeg_of', 'denoise', 'denoise_file']
@@ -36,7 +37,7 @@ def snr(
     noise = np.square(estimate - clean).sum((1, 2))
     return 10 * np.log10(signal / noise)
 
-# %% ../../nbs/46_denoise.ipynb #bcb064da
+# %% ../../nbs/46_denoise.ipynb #763c74bb
 def correlation(
     clean: Float[np.ndarray, "w c s"],  # the truth
     estimate: Float[np.ndarray, "w c s"],  # of it
@@ -64,7 +65,7 @@ def reconstruct(
         parts.append(x_hat.mean(0) if member is None else x_hat[member])
     return torch.cat(parts).cpu().numpy()
 
-# %% ../../nbs/46_denoise.ipynb #5baf00a8
+# %% ../../nbs/46_denoise.ipynb #3d04f39a
 def _starts(
     total: int,  # samples of a signal, at least one window long
     samples: int,  # of a window
@@ -108,7 +109,7 @@ def eeg_of(
         raise ValueError(f"stack: expected {d} dimensions as its metadata['eeg'] says, got {stack.config.d_in}")
     return config
 
-# %% ../../nbs/46_denoise.ipynb #e0a31b6a
+# %% ../../nbs/46_denoise.ipynb #86cc5a6d
 def _channels_for(raw: BaseRaw, config: EEGConfig) -> list[str]:
     "The recording's own names of the stack's channels, in their order; ValueError if it lacks one."
     montage, names, notes = electrodes(raw, as_named=config.montage == AS_NAMED)
@@ -120,7 +121,7 @@ def _channels_for(raw: BaseRaw, config: EEGConfig) -> list[str]:
     lacks = f"it lacks {', '.join(missing)}{said}"
     raise ValueError(f"raw: expected the channels {', '.join(config.channels)}, {lacks}")
 
-# %% ../../nbs/46_denoise.ipynb #9c3f23cc
+# %% ../../nbs/46_denoise.ipynb #555bd41f
 def denoise(
     raw: BaseRaw,  # a recording in MNE; left as it is
     stack: SAEStack,  # trained by `mfr eeg`
@@ -144,7 +145,7 @@ def denoise(
     out[picks, :] = y
     return out
 
-# %% ../../nbs/46_denoise.ipynb #3c8e92da
+# %% ../../nbs/46_denoise.ipynb #292cbe02
 def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float[np.ndarray, "c u"]:
     "Bring a signal to the rate of a recording, and to exactly its number of samples."
     if rate != raw.info["sfreq"]:
@@ -154,10 +155,10 @@ def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float
     missing = max(0, raw.n_times - x.shape[1])
     return np.pad(x[:, : raw.n_times], ((0, 0), (0, missing)), mode="edge")
 
-# %% ../../nbs/46_denoise.ipynb #02d30dc4
+# %% ../../nbs/46_denoise.ipynb #0d45f996
 WRITABLE = (".fif", ".edf", ".bdf", ".vhdr", ".set")
 
-# %% ../../nbs/46_denoise.ipynb #08546158
+# %% ../../nbs/46_denoise.ipynb #e9a2fc0f
 def _check_files(source: Path, target: Path, overwrite: bool) -> None:
     "ValueError or OSError before anything is read."
     if target.suffix.lower() not in WRITABLE:
@@ -189,7 +190,7 @@ def denoise_file(
     others = [n for lab, n in names.items() if lab not in config.channels]
     return [*notes, *([f"{', '.join(others)} not denoised, the stack does not know them"] if others else [])]
 
-# %% ../../nbs/46_denoise.ipynb #f4e296f4
+# %% ../../nbs/46_denoise.ipynb #dcef43af
 def _write(raw: BaseRaw, target: Path) -> None:
     "Write a recording in the format of its name, whole or not at all."
     with tempfile.TemporaryDirectory(dir=target.parent) as folder, warnings.catch_warnings():

@@ -45,13 +45,13 @@ def fit_ica(
         ica = mne.preprocessing.ICA(rank, method="fastica", max_iter=500, random_state=seed, verbose="error")
         return ica.fit(raw.copy().filter(1.0, None, picks="all", verbose="error"), verbose="error")
 
-# %% ../../nbs/47_rivals.ipynb #0ac2e2f9
+# %% ../../nbs/47_rivals.ipynb #8b3305f4
 def _eyes(raw: BaseRaw, ica: ICA) -> list[int]:
     "The components of the eyes; none without a frontal electrode."
     frontal = [c for c in FRONTAL if c in raw.ch_names]
     return ica.find_bads_eog(raw, ch_name=frontal, verbose="error")[0] if frontal else []
 
-# %% ../../nbs/47_rivals.ipynb #b882a46f
+# %% ../../nbs/47_rivals.ipynb #470bfdb6
 def _muscles(raw: BaseRaw, ica: ICA) -> list[int]:
     "The components of muscles, judged by maps only where every channel has a place."
     placed = all(np.isfinite(ch["loc"][:3]).all() for ch in raw.info["chs"])
@@ -60,7 +60,7 @@ def _muscles(raw: BaseRaw, ica: ICA) -> list[int]:
         warnings.simplefilter("ignore")  # MNE says that it has no positions
         return ica.find_bads_muscle(raw, verbose="error")[0]
 
-# %% ../../nbs/47_rivals.ipynb #c25d7486
+# %% ../../nbs/47_rivals.ipynb #c9d5cb2c
 def without_artefacts(
     raw: BaseRaw,  # band-passed; left as it is
     ica: ICA | None,  # fitted on it
@@ -72,7 +72,7 @@ def without_artefacts(
     if muscle: bad |= set(_muscles(raw, ica))
     return ica.apply(raw.copy(), exclude=sorted(map(int, bad)), verbose="error")
 
-# %% ../../nbs/47_rivals.ipynb #4b170f41
+# %% ../../nbs/47_rivals.ipynb #b98090e4
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the ridge, for each dimension of a vector
 
 # %% ../../nbs/47_rivals.ipynb #08db0ac6

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['CHANNELS', 'BELOW', 'SimulationConfig', 'Head', 'head', 'Span', 'Simulated', 'rms', 'simulate', 'write']
 
-# %% ../../nbs/19_simulation.ipynb #a42c5803
+# %% ../../nbs/19_simulation.ipynb #d261ba20
 CHANNELS = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
 
 # %% ../../nbs/19_simulation.ipynb #113bbb50
@@ -64,15 +64,15 @@ class Head:
         "Which sources belong to it."
         return slice(0, self.eyes.start)
 
-# %% ../../nbs/19_simulation.ipynb #d9e8d4ff
+# %% ../../nbs/19_simulation.ipynb #75f643bc
 BELOW = ("Fp1", "Fp2", "T7", "T8", "F7", "F8")  # electrodes that eyes (the first two) and muscles lie below
 
-# %% ../../nbs/19_simulation.ipynb #6e4db340
+# %% ../../nbs/19_simulation.ipynb #14b066be
 def _info() -> Info:
     "The simulation's channels with their places, as MNE wants them."
     return import_mne().create_info(CHANNELS, 256.0, "eeg", verbose="error").set_montage(positions("standard_1005"))
 
-# %% ../../nbs/19_simulation.ipynb #f968c43a
+# %% ../../nbs/19_simulation.ipynb #7ce33a40
 @cache
 def head() -> Head:
     "The head of the simulation."
@@ -92,7 +92,7 @@ def head() -> Head:
     brain = len(places) - len(BELOW)
     return Head(gain, places - centre, eyes=slice(brain, brain + 2), muscles=slice(brain + 2, len(places)))
 
-# %% ../../nbs/19_simulation.ipynb #7116d238
+# %% ../../nbs/19_simulation.ipynb #80241c41
 class Span(NamedTuple):
     "A stretch of time."
 
@@ -116,7 +116,7 @@ def _noise(
     x = np.fft.irfft(white * gain, span.samples)
     return x / x.std(1, keepdims=True)
 
-# %% ../../nbs/19_simulation.ipynb #1cbbf971
+# %% ../../nbs/19_simulation.ipynb #c66f4b9c
 def _bursts(
     rng: np.random.Generator,
     span: Span,
@@ -131,7 +131,7 @@ def _bursts(
         out[at : at + len(shape)] = np.maximum(out[at : at + len(shape)], shape)
     return out
 
-# %% ../../nbs/19_simulation.ipynb #5f171bac
+# %% ../../nbs/19_simulation.ipynb #103f9999
 def _add_rhythm(
     s: Float[np.ndarray, "q t"],  # currents; changed in place
     rng: np.random.Generator,
@@ -147,7 +147,7 @@ def _add_rhythm(
         wave = _noise(rng, 1, span, np.exp(-((span.frequencies - centre) ** 2)))[0]
         s[source] += 12 * bursts * wave
 
-# %% ../../nbs/19_simulation.ipynb #e7f73524
+# %% ../../nbs/19_simulation.ipynb #1c07f1de
 def _currents(rng: np.random.Generator, h: Head, span: Span) -> Float[np.ndarray, "q t"]:
     "Brain currents at the sources, to be scaled."
     right, front, up = h.places[h.brain].T
@@ -158,19 +158,19 @@ def _currents(rng: np.random.Generator, h: Head, span: Span) -> Float[np.ndarray
     _add_rhythm(s, rng, span, at_the_top, band=(15, 25), lasting=(0.2, 0.6))  # beta
     return s
 
-# %% ../../nbs/19_simulation.ipynb #16849e4d
+# %% ../../nbs/19_simulation.ipynb #7ad54296
 def _blinks(rng: np.random.Generator, span: Span) -> Float[np.ndarray, "t"]:
     "The course of both eyes' current."
     return _bursts(rng, span, 4.0, (0.2, 0.4))
 
-# %% ../../nbs/19_simulation.ipynb #cb82fb8a
+# %% ../../nbs/19_simulation.ipynb #28068314
 def _muscle(rng: np.random.Generator, sources: int, span: Span) -> Float[np.ndarray, "q t"]:
     "Noise above 20 Hz, rising to its full power at 30, in bursts of each source's own."
     above = span.frequencies - 20
     x = _noise(rng, sources, span, np.clip(above / 10, 0, 1))
     return x * np.stack([_bursts(rng, span, 8.0, (0.5, 2.0)) for _ in range(sources)])
 
-# %% ../../nbs/19_simulation.ipynb #19265d3d
+# %% ../../nbs/19_simulation.ipynb #7aceacbb
 def _mains(rng: np.random.Generator, span: Span) -> Float[np.ndarray, "c t"]:
     "50 Hz at every electrode, nearly in phase."
     each = (len(CHANNELS), 1)
@@ -178,7 +178,7 @@ def _mains(rng: np.random.Generator, span: Span) -> Float[np.ndarray, "c t"]:
     phase = rng.uniform(0, 2 * np.pi) + 0.3 * rng.standard_normal(each)
     return strength * np.sin(2 * np.pi * 50 * np.arange(span.samples) / span.rate + phase)
 
-# %% ../../nbs/19_simulation.ipynb #e065babf
+# %% ../../nbs/19_simulation.ipynb #da4a9c41
 def _electrode_noise(rng: np.random.Generator, span: Span) -> Float[np.ndarray, "c t"]:
     "White noise, of some electrodes more than of others."
     strength = rng.lognormal(0, 0.4, (len(CHANNELS), 1))
@@ -204,21 +204,21 @@ class Simulated:
         names = [f"EEG {c.upper()}-REF" for c in CHANNELS]
         return mne.io.RawArray(x, mne.create_info(names, self.rate, "eeg", verbose="error"), verbose="error")
 
-# %% ../../nbs/19_simulation.ipynb #f162cee3
+# %% ../../nbs/19_simulation.ipynb #853c73a3
 def rms(
     x: Float[np.ndarray, "..."],
 ) -> float:  # in the unit of x
     "Root mean square."
     return float(np.sqrt(np.mean(np.square(x))))
 
-# %% ../../nbs/19_simulation.ipynb #91e4382c
+# %% ../../nbs/19_simulation.ipynb #e4f7ab77
 def _directed(rng: np.random.Generator, h: Head) -> Float[np.ndarray, "c q"]:  # volts per ampere metre
     "The gain of each source, which has a direction of its own; eyes look outwards."
     towards = rng.standard_normal((len(h.places), 3))
     towards[h.eyes] = h.places[h.eyes]
     return np.einsum("cqi,qi->cq", h.gain, towards / np.linalg.norm(towards, axis=1, keepdims=True))
 
-# %% ../../nbs/19_simulation.ipynb #c3d0d8b4
+# %% ../../nbs/19_simulation.ipynb #b79f1057
 def simulate(
     config: SimulationConfig,
     number: int = 0,  # which recording
@@ -259,7 +259,7 @@ def write(
         _export(s.raw(s.clean), clean / name)
     return [(noisy / name, clean / name) for name in names]
 
-# %% ../../nbs/19_simulation.ipynb #a2ce6722
+# %% ../../nbs/19_simulation.ipynb #aaf234e3
 def _export(raw: BaseRaw, path: Path) -> None:
     "Write an EDF file, whole or not at all."
     part = path.with_name(f"part-{path.name}")
