@@ -176,11 +176,7 @@ def by_latent(code: Code) -> ByLatent:
 def add_examples(
     out: Float[Tensor, "n f d"],  # added to in place
     code: Code,  # its values are not looked at
-<<<<<<< HEAD
     *weighted: tuple[Float[Tensor, "P"], Float[Tensor, "_ b d"]],  # one or two: weights, examples; m = n or 1
-=======
-    *weighted: tuple[Float[Tensor, "P"], Float[Tensor, "_ b d"]],  # one or two: weights, (n or 1, b, d)
->>>>>>> bench
 ) -> Float[Tensor, "n f d"]:  # the same tensor
     "Add to each latent's row the weighted examples that activate it."
     if is_dense(code):

@@ -116,13 +116,8 @@ def topk_of(
     parts = [torch.cat([t[i, :, :k].flatten() for i, k in enumerate(ks)]) for t in (values, latents)]
     return Code(*parts, _offsets(ks, pre.shape[1], pre.device), tuple(pre.shape))
 
-<<<<<<< HEAD
 # %% ../nbs/21_select.ipynb #66ccadfe
 def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "ends"]:
-=======
-# %% ../nbs/21_select.ipynb #f1d70495
-def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "rows"]:
->>>>>>> bench
     "Where rows begin that have k latents each, one k a member."
     return offsets_of(torch.tensor(ks, device=device).repeat_interleave(b, output_size=b * len(ks)))
 
