@@ -40,7 +40,7 @@ __all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'closest', 'Study', 
            'examined_rivals', 'run', 'gathered', 'publish', 'metrics', 'Arm', 'Interval', 'Result', 'Source',
            'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
 
-# %% ../nbs/60_study.ipynb #60a5fea3
+# %% ../nbs/60_study.ipynb #ca31871d
 _all_ = ["Arm", "Interval", "Result", "Source", "StudyOptions", "baseline_and_mfr", "grid", "read_arms"]
 
 # %% ../nbs/60_study.ipynb #b064890a
@@ -54,7 +54,7 @@ class Trained(NamedTuple):
     config: Arm
     batch_size: int = 500  # of its training
 
-# %% ../nbs/60_study.ipynb #eb346753
+# %% ../nbs/60_study.ipynb #65d349b1
 def tidy(
     level: str,  # "stacks", "members", "latents", or any other name in the plural
     columns: Mapping[str, Any] | pd.DataFrame,  # name -> number, (n,) or (n, m), all of one shape; a frame stays
@@ -68,7 +68,7 @@ def tidy(
     names = ("member", level.removesuffix("s"))
     return pd.DataFrame(dict(zip(names, index)) | {name: a.ravel() for name, a in arrays.items()})
 
-# %% ../nbs/60_study.ipynb #950087cb
+# %% ../nbs/60_study.ipynb #7235ff37
 @torch.no_grad()
 def reconstruction(
     trained: Trained,
@@ -85,7 +85,7 @@ def reconstruction(
     latents = {"density": e.density, "agreement": shared, "closest": closest(stack.decoder, alive)}
     return {"members": members, "latents": latents, "stacks": {"held-out rows": e.rows}}
 
-# %% ../nbs/60_study.ipynb #c4e22fb2
+# %% ../nbs/60_study.ipynb #55314cb9
 def closest(
     D: Float[Tensor, "n f d"],  # decoder rows
     alive: Bool[Tensor, "n f"],  # latents that count
@@ -97,7 +97,7 @@ def closest(
         if mine.any() and len(others): out[i, mine.numpy()] = nearest(D[i, mine], others)[0].cpu().numpy()
     return out
 
-# %% ../nbs/60_study.ipynb #ad563ab2
+# %% ../nbs/60_study.ipynb #d7292b1b
 @dataclass(frozen=True)
 class Study:
     "A comparison: what it trains, on what, what is measured and what is shown."
@@ -123,7 +123,7 @@ class Study:
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds, arms=len(self.arms))
 
-# %% ../nbs/60_study.ipynb #4b09b14b
+# %% ../nbs/60_study.ipynb #47bc80f6
 class Sources:
     "The sources of a study, opened when asked for; those of one repetition are kept open."
 
@@ -158,11 +158,11 @@ class RunOptions:
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: expected a GPU for {self.device!r}, PyTorch finds none")
 
-# %% ../nbs/60_study.ipynb #15543696
+# %% ../nbs/60_study.ipynb #92ec1211
 class Interrupted(KeyboardInterrupt):
     "A study was stopped by Ctrl-C or SIGTERM; the message says what was kept and where."
 
-# %% ../nbs/60_study.ipynb #590dac4b
+# %% ../nbs/60_study.ipynb #c395e18c
 @dataclass
 class Session:
     "A study in the course of a run."
@@ -177,7 +177,7 @@ class Session:
         "Of an arm's stack; without steps, that of its checkpoint."
         return key(self.study.arms[arm], self.sources(seed, arm), seed, self.study.batch_size, steps)
 
-# %% ../nbs/60_study.ipynb #7b88fc97
+# %% ../nbs/60_study.ipynb #1b37dbe8
 def trainer_of(
     session: Session,
     arm: str,
@@ -215,7 +215,7 @@ def train_arm(
     save_checkpoint(trainer, checkpoint)
     return Trained(arm, seed, stack, trainer.history, study.arms[arm], study.batch_size)
 
-# %% ../nbs/60_study.ipynb #625d0dc3
+# %% ../nbs/60_study.ipynb #5f8be29a
 def measure(
     study: Study,
     trained: Trained,
@@ -235,7 +235,7 @@ def measure(
     frames["restarts"] = pd.DataFrame([vars(r) for r in history.restarts], columns=names)
     return frames
 
-# %% ../nbs/60_study.ipynb #ac236e85
+# %% ../nbs/60_study.ipynb #170dd9e1
 def write_frames(
     place: Path,  # a folder, which appears whole or not at all
     frames: Mapping[str, pd.DataFrame],
@@ -247,13 +247,13 @@ def write_frames(
     for level, frame in frames.items(): frame.to_csv(part / f"{level}.csv", index=False)
     os.replace(part, place)
 
-# %% ../nbs/60_study.ipynb #ced91bb7
+# %% ../nbs/60_study.ipynb #b0c3264e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
-    "The frames of a folder, to the last bit; only an empty cell is no number."
-    how = dict(float_precision="round_trip", keep_default_na=False, na_values=[""])
+    "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
+    how = dict(keep_default_na=False, na_values=[""])
     return {path.stem: pd.read_csv(path, **how) for path in sorted(place.glob("*.csv"))}
 
-# %% ../nbs/60_study.ipynb #f1fd705f
+# %% ../nbs/60_study.ipynb #cb250766
 def examined(
     session: Session,
     arm: str,
@@ -273,18 +273,18 @@ def examined(
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
 
-# %% ../nbs/60_study.ipynb #a06cfafa
+# %% ../nbs/60_study.ipynb #f67b00db
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
     return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
 
-# %% ../nbs/60_study.ipynb #37e6cd69
+# %% ../nbs/60_study.ipynb #2c3ee360
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
     "The same rows, with what they belong to before them."
     return pd.DataFrame({name: [value] * len(frame) for name, value in values.items()}).join(frame)
 
-# %% ../nbs/60_study.ipynb #47e4986f
+# %% ../nbs/60_study.ipynb #ad84a13f
 def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     "The rows of what is measured of a source alone, with the seed."
     if not session.study.rivals: return {}
@@ -298,7 +298,7 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
         write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
-# %% ../nbs/60_study.ipynb #5e74e722
+# %% ../nbs/60_study.ipynb #8019e8a1
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
 
@@ -323,14 +323,14 @@ def run(
     shutil.rmtree(folder.path / "activations", ignore_errors=True)  # where sources keep what they can make again
     return result
 
-# %% ../nbs/60_study.ipynb #5a653def
+# %% ../nbs/60_study.ipynb #bb9af59c
 def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     "The frames of one level below each other."
     levels = dict.fromkeys(level for part in parts for level in part)
     found = {level: [part[level] for part in parts if level in part] for level in levels}
     return {level: pd.concat([f for f in fs if len(f)] or fs[:1], ignore_index=True) for level, fs in found.items()}
 
-# %% ../nbs/60_study.ipynb #7443bde4
+# %% ../nbs/60_study.ipynb #72495220
 def publish(result: Result, folder: RunFolder) -> None:
     "Write what a run leaves: a CSV file for every level, `metrics.json`, figures and the report."
     study = result.study
@@ -344,7 +344,7 @@ def publish(result: Result, folder: RunFolder) -> None:
         report.parts += made if isinstance(made, list) else [made] if made else []
     report.write(folder)
 
-# %% ../nbs/60_study.ipynb #3d920e74
+# %% ../nbs/60_study.ipynb #a8479fff
 def metrics(result: Result) -> dict[str, float]:
     "The figures of a run under flat keys: those of members that are shown, those of stacks, and the study's own."
     study, stacks = result.study, result.frames["stacks"]
