@@ -5,246 +5,328 @@
 # %% ../../nbs/65_denoising.ipynb #c203761b
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from jaxtyping import Float, Int
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.signal import welch
 from torch import Tensor
 
-from ..eeg.artefacts import Known
-from ..eeg.recordings import EEGConfig, band_pass, positions, signals, vectors, windows
+from ..code import sum_numbers
 from ..eeg.denoise import correlation, denoise, snr
-from ..metrics import agreement
-from ..plots import colour
+from ..eeg.electrodes import import_mne, positions
+from ..eeg.recordings import EEGConfig
 from ..eeg.rivals import fit_ica, wavelet, wiener, without_artefacts
+from ..eeg.source import TARGETS, Target, Trial
+from ..eeg.windows import band_pass
+from ..metrics import agreement, fit_pca
+from ..plots import RIVAL, palette, tidy
 from ..sae import SAEStack
 
+if TYPE_CHECKING:
+    from mne import Info
+    from mne.io import BaseRaw
+
 # %% auto #0
-__all__ = ['EDGES', 'STYLES', 'Trial', 'trial', 'score', 'score_rivals', 'score_stack', 'through', 'summary', 'figure_gain',
-           'figure_traces', 'figure_spectra', 'strongest', 'figure_topographies']
-
-# %% ../../nbs/65_denoising.ipynb #abe6238e
-@dataclass
-class Trial:
-    "A recording with a known truth, cut into the windows that are judged."
-
-    known: Known
-    config: EEGConfig
-    rows: Int[np.ndarray, "m"]  # which windows, counted from the start of the recording
-    clean: Float[np.ndarray, "m c s"]  # band-passed, in volts, as are the next
-    band: Float[np.ndarray, "m c s"]  # the noisy recording, band-passed
-    mean: Float[np.ndarray, "c"]  # of the noisy recording, in volts
-    scale: Float[np.ndarray, "c"]  # of the noisy recording, in volts
-
-    def vectors(self, x: Float[np.ndarray, "m c s"]) -> Float[np.ndarray, "m c*s"]:
-        "Windows in the units that stacks are trained in: those that the noisy recording gives."
-        return vectors(x, self.mean, self.scale)
-
-    def signals(self, v: Float[np.ndarray, "m c*s"]) -> Float[np.ndarray, "m c s"]:
-        "Vectors as windows in volts."
-        return signals(v, self.mean, self.scale)
-
-    def cut(self, x: Float[np.ndarray, "c t"]) -> Float[np.ndarray, "m c s"]:
-        "The judged windows of a signal at the common rate."
-        s = self.config.samples
-        return np.stack([x[:, r * s : (r + 1) * s] for r in self.rows])
-
-
-def trial(
-    known: Known,
-    config: EEGConfig,  # settled
-) -> Trial:
-    "Filter and cut both sides of a known recording; ValueError if no window is left."
-    noisy, clean = windows(known.noisy, config), windows(known.clean, config)
-    def number(onset): return np.round(np.asarray(onset) / config.window).astype(int)
-    rows = np.intersect1d(number(known.onset), np.intersect1d(number(noisy.onset), number(clean.onset)))
-    if not len(rows): raise ValueError("no window with a known truth can be used")
-    clean, band = (w.x[np.isin(number(w.onset), rows)] for w in (clean, noisy))
-    return Trial(known, config, rows, clean, band, noisy.mean, noisy.scale)
+__all__ = ['ALL', 'USED', 'EDGES', 'STYLES', 'score', 'cleaned', 'at_rate', 'Examples', 'score_rivals', 'score_stack',
+           'reconstructions', 'as_used', 'summary', 'member_gains', 'used_gains', 'plot_gain', 'figure_gain',
+           'figure_traces', 'microvolts', 'figure_spectra', 'power_of', 'placed_on_head', 'draw_latent',
+           'figure_topographies']
 
 # %% ../../nbs/65_denoising.ipynb #b49e22ea
 def score(
     t: Trial,
     estimate: Float[np.ndarray, "m c s"],  # of the clean windows, in volts
-    **names,  # of the method: method, target, arm, seed, member, k
-) -> pd.DataFrame:  # one row a window
+    **names,  # of the method: method, target, member, k
+) -> pd.DataFrame:  # one row a window: the names, input, SNR, gain (dB) and correlation
     "Judge one estimate."
     before, after = snr(t.clean, t.band), snr(t.clean, estimate)
-    return pd.DataFrame({**names, "input": before, "SNR": after, "gain": after - before, "correlation": correlation(t.clean, estimate)})
+    numbers = {"input": before, "SNR": after, "gain": after - before}
+    return pd.DataFrame({**names, **numbers, "correlation": correlation(t.clean, estimate)})
 
+# %% ../../nbs/65_denoising.ipynb #a85166de
+def cleaned(t: Trial) -> dict[str, Float[np.ndarray, "m c s"]]:  # method -> judged windows in volts
+    "What filters and ICA make of a recording."
+    raw = band_pass(t.known.noisy, t.config)
+    unmixed = fit_ica(raw)
+    return {
+        "as recorded": t.cut(at_rate(t.known.noisy, t.config.rate).get_data()),
+        "band-pass": t.band,
+        "wavelet": t.cut(wavelet(raw.get_data())),
+        "ICA, eyes": t.cut(without_artefacts(raw, unmixed, muscle=False).get_data()),
+        "ICA, eyes and muscle": t.cut(without_artefacts(raw, unmixed, muscle=True).get_data()),
+    }
 
+# %% ../../nbs/65_denoising.ipynb #8992cb76
+def at_rate(raw: BaseRaw, rate: float) -> BaseRaw:  # a copy where that is another rate than its own
+    "A recording at a rate in Hz."
+    return raw if raw.info["sfreq"] == rate else raw.copy().resample(rate, verbose="error")
+
+# %% ../../nbs/65_denoising.ipynb #5fcad829
+class Examples(NamedTuple):
+    "Windows with a known truth to learn from."
+
+    noisy: Float[np.ndarray, "w d"]
+    clean: Float[np.ndarray, "w d"]
+    recording: Int[np.ndarray, "w"]  # which one each is of
+
+# %% ../../nbs/65_denoising.ipynb #bf374ff7
 def score_rivals(
     trials: Iterable[Trial],  # held out
-    noisy: Float[np.ndarray, "w d"],  # vectors to train on
-    clean: Float[np.ndarray, "w d"],  # the same without disturbances
-    recording: Int[np.ndarray, "w"],  # which one each is of
-    ks: Iterable[int],  # components of PCA
+    examples: Examples,
+    ks: Iterable[int],  # components of PCA; what the examples are too few for is left out
 ) -> pd.DataFrame:
     "Judge what needs no SAE."
-    from sklearn.decomposition import PCA
-
+    noisy = torch.from_numpy(examples.noisy)
     ks = sorted({k for k in ks if k <= min(noisy.shape)})
-    linear, pca = wiener(noisy, clean, recording), PCA(max(ks), random_state=0).fit(noisy)
+    pca = fit_pca(noisy, max(ks, default=1))
+    linear = wiener(*examples)
     parts = []
     for t in trials:
-        raw = band_pass(t.known.noisy, t.config)
-        as_recorded = t.known.noisy.copy().resample(t.config.rate, verbose="error") if t.known.noisy.info["sfreq"] != t.config.rate else t.known.noisy
-        parts += [score(t, t.cut(as_recorded.get_data()), method="as recorded"), score(t, t.band, method="band-pass"), score(t, t.cut(wavelet(raw.get_data())), method="wavelet")]
-        unmixed = fit_ica(raw)
-        parts += [score(t, t.cut(without_artefacts(raw, unmixed, muscle).get_data()), method=name) for name, muscle in (("ICA, eyes", False), ("ICA, eyes and muscle", True))]
-        v = t.vectors(t.band)
-        codes = pca.transform(v)
-        parts += [score(t, t.signals(codes[:, :k] @ pca.components_[:k] + pca.mean_), method="PCA", k=k) for k in ks]
-        parts.append(score(t, t.signals(linear.predict(v)), method="Wiener", target="clean"))
+        v = t.to_vectors(t.band)  # (m, d)
+        parts += [score(t, estimate, method=name) for name, estimate in cleaned(t).items()]
+        for k in ks:
+            estimate = t.to_volts(pca.reconstruct(torch.from_numpy(v), k).numpy())
+            parts.append(score(t, estimate, method="PCA", k=k))
+        parts.append(score(t, t.to_volts(linear.predict(v)), method="Wiener", target="clean"))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../nbs/65_denoising.ipynb #61f1c6c7
-@torch.no_grad()
+ALL, USED = ", all members", ", as used"  # what is said of a stack behind its name
+
+# %% ../../nbs/65_denoising.ipynb #71e2d85d
 def score_stack(
     trials: Iterable[Trial],  # held out
     stack: SAEStack,  # its `metadata` says how its vectors are made
-    **names,  # target, arm, seed
+    name: str,  # of its arm
+    target: Target = "noisy",  # what it was trained on
 ) -> pd.DataFrame:
     "Judge a stack."
     parts = []
     for t in trials:
-        x_hat = torch.cat([stack(x.to(stack.W))[0].cpu() for x in torch.from_numpy(t.vectors(t.band)).split(256)], 1).numpy()  # (n, m, d)
-        for i, k in enumerate(stack.config.ks): parts.append(score(t, t.signals(x_hat[i]), method=names["arm"], member=i, k=k, **names))
-        parts.append(score(t, t.signals(x_hat.mean(0)), method=f"{names['arm']}, all members", **names))
-        parts.append(score(t, through(t, stack), method=f"{names['arm']}, as used", **names))
+        x_hat = reconstructions(stack, t.to_vectors(t.band))  # (n, m, d)
+        for i, k in enumerate(stack.config.ks):
+            parts.append(score(t, t.to_volts(x_hat[i]), method=name, target=target, member=i, k=k))
+        parts.append(score(t, t.to_volts(x_hat.mean(0)), method=name + ALL, target=target))
+        parts.append(score(t, as_used(t, stack), method=name + USED, target=target))
     return pd.concat(parts, ignore_index=True)
 
+# %% ../../nbs/65_denoising.ipynb #76c76b47
+@torch.no_grad()
+def reconstructions(
+    stack: SAEStack,
+    v: Float[np.ndarray, "m d"],
+    at_once: int = 256,  # vectors
+) -> Float[np.ndarray, "n m d"]:
+    "What each member makes of some vectors."
+    parts = [stack(x.to(stack.W))[0].cpu() for x in torch.from_numpy(v).split(at_once)]
+    return torch.cat(parts, dim=1).numpy()
 
-def through(
+# %% ../../nbs/65_denoising.ipynb #aab2ea32
+def as_used(
     t: Trial,
     stack: SAEStack,  # its `metadata` says how its vectors are made
 ) -> Float[np.ndarray, "m c s"]:  # in volts
     "The judged windows of the recording that `denoise` gives back."
-    out = denoise(t.known.noisy, stack)
-    return t.cut((out if out.info["sfreq"] == t.config.rate else out.resample(t.config.rate, verbose="error")).get_data())
+    return t.cut(at_rate(denoise(t.known.noisy, stack), t.config.rate).get_data())
 
-
+# %% ../../nbs/65_denoising.ipynb #2f710529
 def summary(
     scores: pd.DataFrame,  # of all methods
-) -> pd.DataFrame:  # the best first
-    "Means over windows, and over seeds and members that share a name."
-    names = ["method", "target", "k"]
-    full = scores.reindex(columns=[*names, "SNR", "gain", "correlation"]).fillna({"target": "", "k": 0})
-    return full.groupby(names, sort=False)[["SNR", "gain", "correlation"]].mean().sort_values("SNR", ascending=False).reset_index().astype({"k": int})
+) -> pd.DataFrame:  # method, target, k (0 for none), SNR, gain, correlation; the best first
+    "Means of every method."
+    names, numbers = ["method", "target", "k"], ["SNR", "gain", "correlation"]
+    full = scores.reindex(columns=[*names, *numbers]).fillna({"target": "", "k": 0})
+    means = full.groupby(names, sort=False)[numbers].mean()
+    return means.sort_values("SNR", ascending=False).reset_index().astype({"k": int})
 
-# %% ../../nbs/65_denoising.ipynb #25195f24
-EDGES = np.arange(-12, 19, 3.0)  # dB
+# %% ../../nbs/65_denoising.ipynb #b807110d
+def member_gains(
+    scores: pd.DataFrame,  # of all methods, with columns arm and seed
+) -> pd.DataFrame:  # target, arm (without its target), seed, member, k, gain, correlation
+    "One row a member."
+    part = scores.dropna(subset=["member"]).drop(columns="arm").rename(columns={"method": "arm"})
+    means = part.groupby(["target", "arm", "seed", "member", "k"], sort=False)[["gain", "correlation"]].mean()
+    return means.reset_index().astype({"seed": int, "member": int, "k": int})
+
+# %% ../../nbs/65_denoising.ipynb #5b5a40cf
+def used_gains(
+    scores: pd.DataFrame,  # of all methods, with a column seed
+) -> pd.DataFrame:  # target, arm (without its target), seed, member (always 0), gain
+    "One row a stack, as it is used."
+    part = scores[scores["method"].str.endswith(USED)]
+    part = part.assign(arm=part["method"].str.removesuffix(USED), member=0)
+    return part.groupby(["target", "arm", "seed", "member"], sort=False)["gain"].mean().reset_index()
+
+# %% ../../nbs/65_denoising.ipynb #1193a020
+EDGES = np.arange(-12, 19, 3.0)  # dB, of the bins
 STYLES = {"Wiener": "#7a5195", "ICA, eyes": "#2f9e75", "wavelet": "#999999"}
 
+# %% ../../nbs/65_denoising.ipynb #25195f24
+def plot_gain(
+    scores: pd.DataFrame,  # one row a window, of one method
+    ax: Axes,
+    least: int = 3,  # windows in a bin that is shown
+    **style,
+) -> None:
+    "Gain of one method over the SNR that went in."
+    binned = scores.groupby(pd.cut(scores["input"], EDGES), observed=True)["gain"].agg(["mean", "size"])
+    shown = binned[binned["size"] >= least]
+    ax.plot([b.mid for b in shown.index], shown["mean"], marker="o", ms=3, **style)
 
+# %% ../../nbs/65_denoising.ipynb #8c40516c
 def figure_gain(
     scores: pd.DataFrame,  # of all methods
 ) -> Figure:
-    "Gain over the band-pass by the SNR that went in; targets noisy and clean side by side."
-    fig, axs = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
-    for ax, target in zip(axs, ("noisy", "clean")):
-        curves = {f"{arm}, as used": (f"{arm}, as used", target, colour(arm)) for arm in ("baseline", "MFR")} | {m: (m, None, c) for m, c in STYLES.items() if m != "Wiener" or target == "clean"}
-        for name, (method, wanted, c) in curves.items():
-            part = scores[(scores.method == method) & ((scores.get("target") == wanted) if wanted else True)]
-            binned = part.groupby(pd.cut(part.input, EDGES), observed=True).gain.agg(["mean", "size"])
-            binned = binned[binned["size"] >= 3]
-            ax.plot([b.mid for b in binned.index], binned["mean"], "-o", ms=3, color=c, label=name)
+    "Gain over the band-pass by the SNR that went in; targets noisy and clean side by side, rivals dashed."
+    fig, axs = plt.subplots(1, len(TARGETS), figsize=(9, 3.4), sharey=True, layout="constrained")
+    used = scores[scores["method"].str.endswith(USED)]
+    colours = palette(used["method"])
+    for ax, target in zip(axs, TARGETS):
+        for name, part in used[used["target"] == target].groupby("method", sort=False):
+            plot_gain(part, ax, color=colours[name], label=name)
+        for name, part in scores[scores["method"].isin(STYLES)].groupby("method", sort=False):
+            if name == "Wiener" and target == "noisy": continue  # it is shown the truth
+            plot_gain(part, ax, color=STYLES[name], label=name, ls="--")
         ax.axhline(0, color="k", lw=0.8, ls=":")
         ax.set(xlabel="SNR after the band-pass, dB", title=f"{target} targets")
-        sns.despine(ax=ax)
+        tidy(ax)
     axs[0].set_ylabel("gain, dB")
-    axs[1].legend(frameon=False, fontsize=8)
+    handles = {label: h for ax in axs for h, label in zip(*ax.get_legend_handles_labels())}
+    axs[-1].legend(handles.values(), handles, frameon=False, fontsize=8)
     return fig
 
 # %% ../../nbs/65_denoising.ipynb #84af3bf2
 def figure_traces(
     t: Trial,
     estimates: Mapping[str, Float[np.ndarray, "m c s"]],  # name -> windows in volts
+    colours: Mapping[str, str],  # of the names; what is not in it is grey
     count: int = 4,  # judged windows to show side by side, around the one with the lowest SNR
-    channels: int = 8,  # how many
+    channels: int = 8,  # how many, spread over the list
 ) -> Figure:
     "Traces with the truth behind them."
-    names, s = list(t.config.channels), t.config.samples
+    names = list(t.config.channels)
     shown = np.unique(np.linspace(0, len(names) - 1, min(channels, len(names))).astype(int))
-    worst = int(np.clip(int(snr(t.clean, t.band).argmin()) - count // 2, 0, max(0, len(t.rows) - count)))
-    def line(x): return np.concatenate(list(x[worst : worst + count]), axis=1)[shown] * 1e6
-    step = 6 * np.median(line(t.clean).std(1))
-    panels = {"band-pass": t.band} | dict(estimates)
-    fig, axs = plt.subplots(1, len(panels), figsize=(2.9 * len(panels), 4.2), sharey=True, layout="constrained", squeeze=False)
-    for ax, (name, x) in zip(axs[0], panels.items()):
-        y, lift = line(x), -step * np.arange(len(shown))[:, None]
-        time = np.arange(y.shape[1]) / s * t.config.window
-        ax.plot(time, (line(t.clean) + lift).T, lw=0.9, color="#c9c9c9")
-        ax.plot(time, (np.clip(y, -1.6 * step, 1.6 * step) + lift).T, lw=0.6, color=colour(name))
-        ax.set(title=name, xlabel="seconds")
-        sns.despine(ax=ax, left=True)
-    axs[0, 0].set(yticks=-step * np.arange(len(shown)), yticklabels=[names[i] for i in shown], ylabel=f"{step:.0f} µV between lines")
+    cut = microvolts(t, count, shown)
+    clean = cut(t.clean)  # (channels, samples)
+    step = 6 * np.median(clean.std(1))
+    lift = -step * np.arange(len(shown))
+    time = np.arange(clean.shape[1]) / t.config.samples * t.config.window
+    fig, axs = plt.subplots(1, len(estimates), figsize=(2.9 * len(estimates), 4.2), sharey=True, layout="constrained")
+    for ax, (name, x) in zip(np.atleast_1d(axs), estimates.items()):
+        ax.plot(time, clean.T + lift, lw=0.9, color="#c9c9c9")
+        estimate = np.clip(cut(x), -1.6 * step, 1.6 * step)
+        ax.plot(time, estimate.T + lift, lw=0.6, color=colours.get(name, RIVAL))
+        ax.set(title=name, xlabel="seconds", yticks=lift, yticklabels=[names[i] for i in shown])
+        for side in ("left", "right", "top"): ax.spines[side].set_visible(False)
+    np.atleast_1d(axs)[0].set_ylabel(f"{step:.0f} µV between lines")
     return fig
 
+# %% ../../nbs/65_denoising.ipynb #2e160c22
+def microvolts(
+    t: Trial,
+    count: int,  # windows
+    channels: Int[np.ndarray, "q"],
+) -> Callable[[Float[np.ndarray, "m c s"]], Float[np.ndarray, "q u"]]:
+    "Cuts the windows around the noisiest one, side by side."
+    around = int(snr(t.clean, t.band).argmin()) - count // 2
+    first = int(np.clip(around, 0, max(0, len(t.rows) - count)))
+    def cut(x): return np.concatenate(list(x[first : first + count]), axis=1)[channels] * 1e6
+    return cut
 
+# %% ../../nbs/65_denoising.ipynb #ed65a681
 def figure_spectra(
     t: Trial,
     estimates: Mapping[str, Float[np.ndarray, "m c s"]],  # name -> windows in volts
+    colours: Mapping[str, str],  # of the names; what is not in it is grey
 ) -> Figure:
-    "Power spectra, the median over channels and windows."
+    "Power spectra of the truth and of estimates, the median over channels and windows."
     fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
-    for name, x in ({"clean": t.clean, "band-pass": t.band} | dict(estimates)).items():
-        f, p = welch(x * 1e6, t.config.rate, nperseg=t.config.samples, axis=-1)
+    styles = {"clean": dict(color="#111111", lw=2)}
+    for name, x in {"clean": t.clean, **estimates}.items():
+        f, power = welch(x * 1e6, t.config.rate, nperseg=t.config.samples, axis=-1)
         inside = (f > 0) & (f <= t.config.high)
-        ax.semilogy(f[inside], np.median(p, (0, 1))[inside], label=name, color={"clean": "#111111", "band-pass": "#bbbbbb"}.get(name, colour(name) if colour(name) != "#444444" else None),
-                    ls="--" if "clean targets" in name else "-", lw=2 if name == "clean" else 1.2)
+        style = styles.get(name, dict(color=colours.get(name, RIVAL), lw=1.2))
+        ls = "--" if "clean targets" in name else "-"
+        ax.semilogy(f[inside], np.median(power, (0, 1))[inside], label=name, ls=ls, **style)
     ax.set(xlabel="Hz", ylabel="µV² / Hz")
     ax.legend(frameon=False, fontsize=8)
-    sns.despine(ax=ax)
-    return fig
+    return tidy(ax).figure
 
 # %% ../../nbs/65_denoising.ipynb #fcf00b18
-def strongest(
+@torch.no_grad()
+def power_of(
     stack: SAEStack,
-    member: int,
     batches: Iterable[Float[Tensor, "b d"]],  # vectors, not seen in training
-) -> Float[np.ndarray, "f"]:  # mean square activation
-    "How much each latent of a member carries; decoder rows have unit length, so this is its share of the reconstruction's energy."
-    power, rows, k = np.zeros(stack.config.d_hidden), 0, stack.config.ks[member]
+) -> Float[np.ndarray, "n f"]:  # mean square activation
+    "How much each latent carries; decoder rows have unit length, so this is its share of the reconstruction's energy."
+    power, rows = 0.0, 0
     for x in batches:
-        with torch.no_grad(): code = stack.encode(x.to(stack.W))
-        np.add.at(power, code.indices[member, :, :k].cpu().numpy(), code.values[member, :, :k].cpu().numpy() ** 2)
+        code = stack.encode(x.to(stack.W))
+        power = power + sum_numbers(code, code.values.double().square()).cpu()
         rows += len(x)
-    return power / rows
+    return (power / rows).numpy()
 
+# %% ../../nbs/65_denoising.ipynb #517ade56
+def placed_on_head(config: EEGConfig) -> Info | None:
+    "The channels for MNE; None where some have no place on a head, as derivations have none."
+    import_mne()
+    import mne
 
+    montage = positions(config.montage)
+    if montage is None or len(config.channels) < 4: return None
+    info = mne.create_info(list(config.channels), config.rate, "eeg", verbose="error")
+    info.set_montage(montage, on_missing="ignore", verbose="error")
+    return info if all(np.isfinite(ch["loc"][:3]).all() for ch in info["chs"]) else None
+
+# %% ../../nbs/65_denoising.ipynb #5ac56865
+def draw_latent(
+    row: Float[np.ndarray, "c s"],  # of the decoder
+    info: Info,
+    head: Axes,  # takes the map
+    course: Axes,  # takes the course over a window
+    seconds: float,  # of the window
+) -> float:  # share of the row's energy that the two hold
+    "A decoder row as its first singular pair, the strongest electrode positive."
+    import mne
+
+    U, S, V = np.linalg.svd(row, full_matrices=False)
+    sign = np.sign(U[np.abs(U[:, 0]).argmax(), 0])
+    mne.viz.plot_topomap(sign * U[:, 0], info, axes=head, show=False, contours=0, sensors=len(info["chs"]) < 33)
+    course.plot(np.linspace(0, seconds, row.shape[1], endpoint=False), sign * V[0], lw=0.9, color="#444444")
+    course.set(yticks=[], xticks=[0, seconds])
+    for side in ("left", "right", "top"): course.spines[side].set_visible(False)
+    return float(S[0] ** 2 / np.square(S).sum())
+
+# %% ../../nbs/65_denoising.ipynb #77cb54c3
 def figure_topographies(
     stack: SAEStack,  # at least two members
     member: int,
     batches: Iterable[Float[Tensor, "b d"]],  # vectors, not seen in training
     config: EEGConfig,
     count: int = 6,  # latents in a row
-) -> Figure | None:  # None if the channels have no place on a head, as derivations have none
+) -> Figure | None:  # None if the channels have no place on a head
     "The strongest latents of a member, and those that the other members know best, as maps and courses."
-    import mne
-
-    info = mne.create_info(list(config.channels), config.rate, "eeg", verbose="error").set_montage(positions(config.montage), on_missing="ignore", verbose="error")
-    if len(info["chs"]) < 4 or any(not np.isfinite(ch["loc"][:3]).all() for ch in info["chs"]): return None
-    power, known = strongest(stack, member, batches), agreement(stack.decoder.detach())[member]
-    alive = power > 0.01 * power.max()
-    groups = {"strongest": np.argsort(-power)[:count], "shared": np.argsort(-np.where(alive, known, -1))[:count]}
-    fig, axs = plt.subplots(4, count, figsize=(1.7 * count, 6), height_ratios=[2, 1, 2, 1], layout="constrained", squeeze=False)
+    info = placed_on_head(config)
+    if info is None: return None
+    every = power_of(stack, batches)
+    power = every[member]
+    known = agreement(stack.decoder.detach().cpu(), torch.from_numpy(every > 0))[member]
+    shared = np.where(power > 0.01 * power.max(), np.nan_to_num(known, nan=-1), -1)
+    groups = {"strongest": np.argsort(-power)[:count], "shared": np.argsort(-shared)[:count]}
     rows = stack.decoder.detach()[member].cpu().numpy().reshape(-1, *config.shape)
+    size = dict(figsize=(1.7 * count, 6), height_ratios=[2, 1, 2, 1])
+    fig, axs = plt.subplots(4, count, layout="constrained", squeeze=False, **size)
     for g, (group, latents) in enumerate(groups.items()):
-        for j, latent in enumerate(latents):
-            U, S, V = np.linalg.svd(rows[latent], full_matrices=False)
-            sign = np.sign(U[np.abs(U[:, 0]).argmax(), 0])
-            mne.viz.plot_topomap(sign * U[:, 0], info, axes=axs[2 * g, j], show=False, contours=0, sensors=len(info["chs"]) < 33)
-            axs[2 * g, j].set_title(f"{latent}: {S[0] ** 2 / np.square(S).sum():.0%}\nagreement {known[latent]:.2f}", fontsize=8)
-            axs[2 * g + 1, j].plot(np.arange(config.samples) / config.rate, sign * V[0], lw=0.9, color="#444444")
-            axs[2 * g + 1, j].set(yticks=[], xticks=[0, config.window])
-            sns.despine(ax=axs[2 * g + 1, j], left=True)
-        axs[2 * g, 0].text(-0.35, 0.5, group, transform=axs[2 * g, 0].transAxes, rotation=90, va="center", fontsize=10)
+        heads, courses = axs[2 * g], axs[2 * g + 1]
+        for latent, head, course in zip(latents, heads, courses):
+            share = draw_latent(rows[latent], info, head, course, config.window)
+            head.set_title(f"{latent}: {share:.0%}\nagreement {known[latent]:.2f}", fontsize=8)
+        heads[0].text(-0.35, 0.5, group, transform=heads[0].transAxes, rotation=90, va="center", fontsize=10)
     return fig
