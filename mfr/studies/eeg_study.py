@@ -27,7 +27,7 @@ from .denoising import figure_traces, member_gains, score_rivals, score_stack, s
 from .eeg_reconstruction import CLEAN, DIGITS, ROWS, beside_pca, distances_part, fates, last_source
 from .eeg_reconstruction import loss_part, of_target, over_k_part, reconstructed, recordings_part
 from .eeg_reconstruction import with_clean_targets
-from ..study import Study, StudyOptions, Trained
+from ..study import RunOptions, Study, StudyOptions, Trained
 from ..train import TrainConfig
 
 # %% auto #0
@@ -70,9 +70,9 @@ class EEGStudy(RecordingOptions, StudyOptions):
         StudyOptions.__post_init__(self)
         RecordingOptions.__post_init__(self)
 
-    def study(self, device: str = "cpu", folder: Path = Path("runs/eeg")) -> Study:  # folder of the run
+    def study(self, options: RunOptions | None = None) -> Study:
         "The comparison that these options describe; a source that cannot be used is refused before it writes anything."
-        recordings = Recordings(self, folder, self.batch_size)
+        recordings = Recordings(self, options.out if options else Path("runs/eeg"), self.batch_size)
         arms = self.compared(int(np.prod(recordings.config.shape)))
         ks = {k for arm in arms.values() for k in arm.sae.ks}
         measures, rivals = (reconstructed,), (partial(beside_pca, ks=ks),)
