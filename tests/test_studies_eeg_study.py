@@ -7,84 +7,100 @@ import numpy as np
 import os
 import pytest
 import torch
-from dataclasses import replace
 from mfr.eeg.simulation import SimulationConfig
 from mfr.eeg.simulation import write
+from mfr.eeg.source import Recordings
+from mfr.mutual import Mutual
+from mfr.studies.eeg_reconstruction import CLEAN
 from mfr.study import RunOptions
+from mfr.study import run
+from mfr.train import TrainConfig
 from pathlib import Path
-from mfr.studies.eeg_study import EEGStudy, MFR, prepare, recordings_of, run
+from mfr.studies.eeg_study import EEGStudy, conclusion, shown, table
 
 
 # %% ../nbs/66_eeg_study.ipynb #5b46e277
 def quick(**kw):
     "A study of seconds."
-    return EEGStudy(replace(MFR, steps=4, log_every=2), **dict(simulation=SimulationConfig(recordings=3, seconds=8, rate=128), d_hidden=24, k=(2, 4), n=2, batch_size=8) | kw)
+    train = TrainConfig(steps=4, mutual=Mutual(warmup=2), log_every=2)
+    size = dict(d_hidden=24, k=(2, 4), n=2, batch_size=8)
+    return EEGStudy(train=train, **size | dict(simulation=SimulationConfig(recordings=3, seconds=8, rate=128)) | kw)
+
+
+def go(options, folder, **kw):
+    where = RunOptions(folder, **kw)
+    return run(options.study(where), where, options)
 
 
 def test_real_recordings_and_what_is_wrong_with_some(tmp_path):
     "Three good recordings and the awkward ones: the good ones are used, the others are in the summary."
     source = Path(os.environ.get("MFR_DATA", "../shared/data")) / "eeg"
     if not source.is_dir(): pytest.skip("MFR_DATA has no folder eeg with real recordings")
-    (tmp_path / "corpus").mkdir()
-    for p in [*(source / "eegbci").glob("*R0[345].edf"), *(source / "awkward").glob("*.edf")]: (tmp_path / "corpus" / p.name).symlink_to(p.resolve())
-    table = run(quick(source=str(tmp_path / "corpus")), RunOptions(tmp_path / "run"))
-    assert table["k"].tolist() == [2, 4] and np.isfinite(table[["MFR", "baseline", "gain, clean: MFR"]].to_numpy(float)).all()
-    assert table.attrs["notes"] == ["recordings: 3 used, 6 skipped, see recordings.json for the reasons"]
-    said = json.loads((tmp_path / "run/recordings.json").read_text())
-    assert [r["fate"] for r in said["recordings"]].count("kept") == 3 and all("reason" in r for r in said["recordings"] if r["fate"] == "skipped")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for p in [*(source / "eegbci").glob("*R0[345].edf"), *(source / "awkward").glob("*.edf")]:
+        (corpus / p.name).symlink_to(p.resolve())
+    shown = table(go(quick(source=str(corpus)), tmp_path / "run"))
+    numbers = shown[["MFR", "baseline", "gain, clean: MFR"]].to_numpy(float)
+    assert shown["k"].tolist() == [2, 4] and np.isfinite(numbers).all()
+    assert shown.attrs["notes"] == ["recordings: 3 used, 6 skipped, see recordings.json for the reasons"]
+    said = json.loads((tmp_path / "run/recordings.json").read_text())["recordings"]
+    assert [r["fate"] for r in said].count("kept") == 3 and all("reason" in r for r in said if r["fate"] == "skipped")
     assert json.loads((tmp_path / "run/metrics.json").read_text())["windows/recordings skipped"] == 3 + 3
     assert "crlf_damaged_S001R03.edf: cannot be read" in (tmp_path / "run/report.html").read_text()
 
 
-def test_physionet_through_its_cache(tmp_path, monkeypatch):
-    "MNE finds what it has downloaded before; without it and without a network, one sentence."
-    source = Path(os.environ.get("MFR_DATA", "../shared/data")) / "eeg/eegbci"
-    monkeypatch.setenv("MNE_DATASETS_EEGBCI_PATH", str(tmp_path))
-    if source.is_dir():
-        cache = tmp_path / "MNE-eegbci-data/files/eegmmidb/1.0.0/S001"
-        cache.mkdir(parents=True)
-        for p in source.glob("*.edf"): (cache / p.name).symlink_to(p.resolve())
-        assert [p.name for p in recordings_of(quick(source="eegbci"))] == [f"S001R{r:02d}.edf" for r in range(3, 15)]
-    with pytest.raises(ValueError, match="source: recordings of subjects .0,. are neither in MNE's cache"): recordings_of(quick(source="eegbci", subjects=(0,)))
-
-
-def test_splits_do_not_overlap(tmp_path):
-    study = quick(denoising=False, simulation=SimulationConfig(recordings=5, seconds=10, rate=128))
-    data = prepare(study, 0, tmp_path)
-    parts = [next(data.train.batches(len(data.train)))], data.windows(), data.recordings()
-    train, windows, whole = (set(map(bytes, np.concatenate([x.numpy() for x in part]))) for part in parts)
-    assert (len(train), len(windows), len(whole)) == (36, 4, 10) and not (train & windows or train & whole or windows & whole)
-
-
-def test_clean_targets_are_clean(tmp_path):
-    study = quick()
-    data = prepare(study, 0, tmp_path)
-    x, y = next(data.known.batches(16, target="clean"))
-    pairs = {bytes(a): b for i in data.cut for a, b in zip(data.knowing(i).vectors(data.knowing(i).band), data.knowing(i).vectors(data.knowing(i).clean))}
-    assert all(np.array_equal(pairs[bytes(a)], b) for a, b in zip(x.numpy(), y.numpy()))
-
-
-@pytest.mark.parametrize(("kw", "said"), [(dict(source="tuh"), "path: expected with --source tuh"), (dict(held_out=1.0), "held_out: expected between 0 and 1"),
-                                          (dict(n=1, k=3), "n: expected at least 2"), (dict(source="/nowhere"), "/nowhere does not exist")])
+@pytest.mark.parametrize(("kw", "said"), [
+    (dict(source="tuh"), "path: expected with --source tuh"),
+    (dict(held_out=1.0), "held_out: expected between 0 and 1"),
+    (dict(n=1, k=3), "n: expected at least 2"),
+    (dict(source="/nowhere"), "/nowhere does not exist"),
+    (dict(simulation=SimulationConfig(recordings=1)), "at least 2 recordings"),
+    (dict(batch_size=500), "batch_size: expected at most the 14 windows"),
+], ids=str)
 def test_bad_input(kw, said, tmp_path):
-    with pytest.raises((ValueError, OSError), match=said): run(quick(**kw), RunOptions(tmp_path / "run"))
+    with pytest.raises((ValueError, OSError), match=said): go(quick(**kw), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_one_recording_is_not_enough(tmp_path):
     (noisy, _), = write(SimulationConfig(recordings=1, seconds=8), tmp_path)
-    with pytest.raises(ValueError, match="at least 2 recordings that can be used, one to train on and one held out, got 1"): run(quick(source=str(noisy)), RunOptions(tmp_path / "run"))
-    with pytest.raises(ValueError, match="at least 2 recordings"): run(quick(simulation=SimulationConfig(recordings=1, seconds=8)), RunOptions(tmp_path / "run"))
+    words = "at least 2 recordings that can be used, one to train on and one held out, got 1"
+    with pytest.raises(ValueError, match=words): go(quick(source=str(noisy)), tmp_path / "run")
 
 
 def test_repetitions_have_their_own_recordings_starts_and_intervals(tmp_path):
-    table = run(quick(seeds=2), RunOptions(tmp_path / "run"))
+    "And a finished run is read again without a recording being simulated twice for nothing."
+    found = go(quick(seeds=2), tmp_path / "run")
     m = json.loads((tmp_path / "run/metrics.json").read_text())
-    assert {"difference/loss/low", "denoising/noisy/difference/gain/high", "denoising/clean/as used/difference/gain/low"} <= m.keys() and "[" in table["relative"][0]
-    first, second = (prepare(quick(), seed, tmp_path).corpus.read(0) for seed in (0, 1))
-    assert not torch.equal(first, second) and (tmp_path / "run/stacks/MFR-clean-1/model.safetensors").exists()
+    keys = ("loss/low", "denoising/noisy/MFR - baseline/gain/high", "denoising/clean/as used/MFR - baseline/gain/low")
+    assert {f"MFR - baseline/{keys[0]}", *keys[1:]} <= m.keys() and "[" in table(found)["MFR - baseline"][0]
+    assert (tmp_path / "run/stacks/MFR-clean-1/model.safetensors").exists()
+    first, second = (Recordings(quick(), tmp_path / "more").prepared(seed).corpus.store.read(0) for seed in (0, 1))
+    assert not torch.equal(first, second)
+    again = go(quick(seeds=2), tmp_path / "run", resume=True)
+    assert again.members.equals(found.members) and conclusion(again) == conclusion(found)
+
+
+def test_any_arms_of_a_file(tmp_path):
+    "Three arms of other names, one of them with other members: each on both targets."
+    (tmp_path / "arms.toml").write_text("""
+        [arms.plain]
+        mutual = false
+        [arms.wide]
+        d_hidden = 32
+        relu = true
+        [arms.three]
+        n = 3
+        k = [2, 3, 4]
+    """)
+    found = go(quick(arms=tmp_path / "arms.toml"), tmp_path / "run")
+    assert [*found.arms] == [name + end for end in ("", CLEAN) for name in ("plain", "wide", "three")]
+    assert {"wide - plain", "gain, clean: three"} <= set(table(found).columns)
+    assert "ICA gains" in (tmp_path / "run/report.html").read_text()
 
 
 def test_without_denoising(tmp_path):
-    table = run(quick(denoising=False), RunOptions(tmp_path / "run"))
-    assert list(table.columns) == ["k", "MFR", "baseline", "relative"] and not (tmp_path / "run/figures/gain.png").exists()
+    found = go(quick(denoising=False), tmp_path / "run")
+    assert list(table(found).columns) == ["k", "baseline", "MFR", "MFR - baseline"]
+    assert not (tmp_path / "run/figures/gain.png").exists()

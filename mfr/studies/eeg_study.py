@@ -5,407 +5,245 @@
 # %% ../../nbs/66_eeg_study.ipynb #684dac1c
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
-from functools import reduce
-from operator import add
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 import tyro
-from torch import Tensor
 
-from ..data.activations import Store, add_shard, save_manifest
-from ..eeg.artefacts import Known, contaminate
-from ..eeg.recordings import EEGConfig, Survey, band_pass, gather, header, read, recordings, survey
-from ..eeg.simulation import SimulationConfig, write
-from ..study import Arm, RunOptions, arms_of, difference, figure_by_k, flat_metrics, record, summarise, table_by_k, train_arm
-from .denoising import Trial, figure_gain, figure_spectra, figure_topographies, figure_traces, score_rivals, score_stack, summary, through, trial
-from .train_study import Finding, figure_training
-from ..metrics import agreement, evaluate, pca_fvu, weight_distances
-from ..report import Report, RunFolder
-from ..eeg.rivals import fit_ica, without_artefacts
-from ..sae import SAEConfig, SAEStack
+from ..eeg.source import TARGETS, EEGSource, RecordingOptions, Recordings, held_out_recordings
+from ..mutual import Mutual
+from ..plots import palette
+from ..report import Part
+from ..result import Result, arms_part, finite, flat_metrics, headline, members_part, stack_of, table_by_k
+from ..result import training_part
+from .denoising import STYLES, Examples, as_used, cleaned, figure_gain, figure_spectra, figure_topographies
+from .denoising import figure_traces, member_gains, score_rivals, score_stack, summary, used_gains
+from .eeg_reconstruction import CLEAN, DIGITS, ROWS, beside_pca, distances_part, fates, last_source
+from .eeg_reconstruction import loss_part, of_target, over_k_part, reconstructed, recordings_part
+from .eeg_reconstruction import with_clean_targets
+from ..study import RunOptions, Study, StudyOptions, Trained
 from ..train import TrainConfig
 
 # %% auto #0
-__all__ = ['MFR', 'PRESETS', 'TARGETS', 'Targets', 'DIGITS', 'EEGStudy', 'recordings_of', 'Data', 'prepare', 'train_arms',
-           'examine', 'beside_pca', 'Denoising', 'judge', 'run', 'Repetition', 'repeat', 'write_report', 'fates']
+__all__ = ['PAPER', 'PRESETS', 'SECTIONS', 'denoised', 'denoising_rivals', 'EEGStudy', 'lead', 'conclusion',
+           'denoising_sentences', 'rival_gains', 'denoising_part', 'gains_by_k', 'gains_part', 'pictures_part', 'shown',
+           'latents_part', 'plain_part', 'table', 'more_numbers', 'denoising_numbers']
+
+# %% ../../nbs/66_eeg_study.ipynb #2dd79721
+def denoised(trained: Trained, source: EEGSource) -> dict[str, pd.DataFrame]:  # scores: one row a window and method
+    "Judge an arm as a denoiser."
+    name = trained.arm.removesuffix(CLEAN)
+    return {"scores": score_stack(source.made.trials, trained.stack, name, source.target)}
+
+# %% ../../nbs/66_eeg_study.ipynb #7f4e74eb
+def denoising_rivals(
+    source: EEGSource,
+    seed: int,  # of the draw
+    ks: Iterable[int],  # components of PCA
+) -> dict[str, pd.DataFrame]:  # scores
+    "Judge the rivals, on examples from recordings drawn at random."
+    pairs = source.made.pairs
+    sizes = np.array([shard["rows"] for shard in pairs.shards])
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    enough = 1 + int(np.searchsorted(sizes[order].cumsum(), ROWS))
+    some = np.sort(order[:enough]).tolist()
+    columns = (torch.cat([pairs.read(i, name=name) for i in some]) for name in ("activations", "clean", "recording"))
+    return {"scores": score_rivals(source.made.trials, Examples(*(c.numpy() for c in columns)), ks)}
 
 # %% ../../nbs/66_eeg_study.ipynb #ed037c17
-MFR = TrainConfig(steps=400, alpha="match", renew=400, nearest=16, pull_every=8)
-
-
 @dataclass(frozen=True)
-class EEGStudy:
-    "Baseline and MFR stacks on EEG, judged by reconstruction and by denoising (paper, section 4.2)."
+class EEGStudy(RecordingOptions, StudyOptions):
+    "Stacks with and without MFR on EEG, judged by reconstruction and by denoising (paper, section 4.2)."
 
-    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = MFR  # of the MFR arm
-    source: str = "simulated"  # "simulated"; "eegbci", from PhysioNet; "tuh", a local copy of the TUH EEG Corpus; or a folder of recordings
-    path: Path | None = None  # where the local copy of the TUH EEG Corpus is
-    subjects: tuple[int, ...] = (1,)  # of eegbci, 1 to 109
-    simulation: SimulationConfig = field(default_factory=SimulationConfig)
-    eeg: EEGConfig = field(default_factory=lambda: EEGConfig(rate=128.0))
-    d_hidden: int = 512  # latents of each member, f
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = TrainConfig(steps=400, mutual=Mutual())  # of the MFR arm
     k: int | tuple[int, ...] = (12, 24, 36, 48, 60)  # active latents: one number, or one per member
     n: int = 5  # members of each stack
     batch_size: int = 128  # windows in a batch, b
-    held_out: float = 0.2  # last share of the recordings, kept from training
-    held_out_windows: float = 0.1  # last share of the windows of every other recording, kept from training
-    denoising: bool = True  # measure denoising, and train on clean targets too
-    decibel: tuple[float, float] = (-5.0, 5.0)  # SNR of artefacts that are added to real recordings
-    trials: int = 10  # held-out recordings to judge denoising on, at most
-    seeds: int = 1  # repetitions, each with recordings or artefacts, starts and order of its own
-    seed: int = 0  # of the first repetition
 
     def __post_init__(self):
-        for name in ("batch_size", "trials", "seeds"):
-            if (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected at least 1, got {v}")
-        for name in ("held_out", "held_out_windows"):
-            if not 0 < (v := getattr(self, name)) < 1: raise ValueError(f"{name}: expected between 0 and 1, got {v}")
-        if self.n < 2: raise ValueError(f"n: expected at least 2 members, got {self.n}")
-        if (self.source == "tuh") != (self.path is not None): raise ValueError("path: expected with --source tuh, and only there; other folders go to --source itself")
-        SAEConfig(1, self.d_hidden, self.k, self.n)
+        StudyOptions.__post_init__(self)
+        RecordingOptions.__post_init__(self)
 
+    def study(self, options: RunOptions | None = None) -> Study:
+        "The comparison that these options describe; a source that cannot be used is refused before it writes anything."
+        recordings = Recordings(self, options.out if options else Path("runs/eeg"), self.batch_size)
+        arms = self.compared(int(np.prod(recordings.config.shape)))
+        ks = {k for arm in arms.values() for k in arm.sae.ks}
+        measures, rivals = (reconstructed,), (partial(beside_pca, ks=ks),)
+        if self.denoising:
+            measures, rivals = (*measures, denoised), (*rivals, partial(denoising_rivals, ks=ks))
+            arms = with_clean_targets(arms, recordings.sources["clean"])
+        how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
+        words = dict(title="EEG study", lead=lead(self, recordings), conclusion=conclusion, table=table, digits=DIGITS)
+        parts = dict(measures=measures, rivals=rivals, sections=SECTIONS, numbers=more_numbers)
+        return Study("eeg", recordings.sources["noisy"], arms, **parts, **how_often, **words)
 
-PRESETS = {"demo": EEGStudy(), "paper": EEGStudy(replace(MFR, steps=3418), d_hidden=4096, batch_size=1024)}
+# %% ../../nbs/66_eeg_study.ipynb #b2484e4f
+PAPER = TrainConfig(steps=3418, mutual=Mutual(weight=1.0, relative_to="loss"))
+PRESETS = {"demo": EEGStudy(), "paper": EEGStudy(train=PAPER, d_hidden=4096, batch_size=1024)}
 
-# %% ../../nbs/66_eeg_study.ipynb #9bdcd5db
-def recordings_of(
-    study: EEGStudy,  # whose source is not "simulated"
-) -> list[Path]:
-    "The recordings of a study."
-    return _eegbci(study.subjects) if study.source == "eegbci" else recordings(study.path if study.source == "tuh" else study.source)
+# %% ../../nbs/66_eeg_study.ipynb #e4bbf8e9
+def lead(options: EEGStudy, recordings: Recordings) -> str:
+    "What was run, in two sentences."
+    c = recordings.config
+    count = options.simulation.recordings if options.simulated else len(recordings.found.paths)
+    seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
+    return (
+        f"{count} recordings of source {Path(options.source).name}: {len(c.channels)} channels at {c.rate:g} Hz, "
+        f"{c.low:g} to {c.high:g} Hz, windows of {c.window:g} s, that is {np.prod(c.shape):,} dimensions. "
+        f"{options.n} members of {options.d_hidden} latents, {options.train.steps:,} batches of "
+        f"{options.batch_size}, {seeds}."
+    )
 
+# %% ../../nbs/66_eeg_study.ipynb #29163a18
+def conclusion(result: Result) -> str:
+    "What the penalty did to the loss, and what stacks are worth as denoisers beside their rivals."
+    said = headline(of_target(result, "noisy"), "loss", "loss on held-out windows")
+    return f"{said} {denoising_sentences(result)}" if "scores" in result.frames else said
 
-def _eegbci(subjects: tuple[int, ...]) -> list[Path]:
-    from mne.datasets import eegbci
+# %% ../../nbs/66_eeg_study.ipynb #e9cdef57
+def denoising_sentences(result: Result) -> str:
+    "Stacks with noisy targets against each other, and the best of all stacks against ICA and the Wiener filter."
+    gains, rivals = used_gains(result.frames["scores"]), rival_gains(result)
+    plain = of_target(result, "noisy")
+    judged = replace(plain, frames={"members": gains[gains["target"] == "noisy"]})
+    said = headline(judged, "gain", "gain over the band-pass, as a denoiser and in dB,", ".2f", better="higher")
+    means = gains.groupby(["arm", "target"])["gain"].mean()
+    arm, target = means.idxmax()
+    best = f"The stack that denoises best, {arm} with {target} targets, gains {means.max():+.2f} dB over the band-pass"
+    return f"{said} {best}; ICA gains {rivals['ICA, eyes']:+.2f} dB, the Wiener filter {rivals['Wiener']:+.2f} dB."
 
-    try: return [Path(p) for s in subjects for p in eegbci.load_data(s, list(range(3, 15)), update_path=False, verbose="error")]
-    except Exception as e:  # no network, no such subject, a broken download
-        raise ValueError(f"source: recordings of subjects {subjects} are neither in MNE's cache nor could they be fetched from PhysioNet ({type(e).__name__}); "
-                         "with a copy at hand, pass its folder as --source") from e
+# %% ../../nbs/66_eeg_study.ipynb #a6ecb3d2
+def rival_gains(result: Result) -> dict[str, float]:  # method -> dB
+    "Gain of the rivals that are judged without a number of components."
+    scores = result.frames["scores"]
+    alone = scores[scores["arm"].isna() & (scores["method"] != "PCA")]
+    return alone.groupby("method")["gain"].mean().to_dict()
 
-# %% ../../nbs/66_eeg_study.ipynb #61e42678
-@dataclass
-class Data:
-    "What one repetition trains on and is judged by."
+# %% ../../nbs/66_eeg_study.ipynb #5a48c875
+def denoising_part(result: Result) -> Part | None:
+    "All methods, the best first."
+    if "scores" not in result.frames: return None
+    trials, scores = last_source(result).made.trials, result.frames["scores"]
+    table = summary(scores).replace({"k": {0: ""}}).round({"SNR": 2, "gain": 2, "correlation": 3})
+    text = (
+        f"On {sum(len(t.rows) for t in trials)} windows of {len(trials)} held-out recordings, means over windows and "
+        "seeds. SNR and gain over the band-pass alone in dB. 'As used': the mean of all members, windows half "
+        "overlapping."
+    )
+    return Part("Denoising", table, text)
 
-    study: EEGStudy
-    seed: int  # of the repetition
-    corpus: Store  # a shard for every recording that is used
-    config: EEGConfig  # settled
-    truths: dict[Path, Path]  # recording -> its clean version, where there is one
-    known: Store | None = None  # windows with a known truth, a shard for each recording that has some
+# %% ../../nbs/66_eeg_study.ipynb #6bb60a16
+def gains_by_k(result: Result) -> pd.DataFrame | None:  # k, and for either target every arm and the differences
+    "Gain of single members over the band-pass; nothing where denoising was not measured."
+    if "scores" not in result.frames: return None
+    gains = member_gains(result.frames["scores"])
+    tables = []
+    for target in TARGETS:
+        by_k = table_by_k(gains[gains["target"] == target], "gain", relative=False).set_index("k")
+        tables.append(by_k.add_prefix(f"gain, {target}: "))
+    return pd.concat(tables, axis=1).reset_index()
 
-    def __post_init__(self):
-        self.files = [Path(r["file"]) for r in self.corpus.manifest["recordings"] if r["fate"] == "kept"]
-        n, tail = len(self.files), self.study.held_out_windows
-        _enough(n)
-        first = n - min(n - 1, max(1, round(self.study.held_out * n)))
-        self.held_out = range(first, n)  # shards of the corpus
-        rows = [s["rows"] for s in self.corpus.shards]
-        self.cut = {i: max(1, round((1 - tail) * rows[i])) for i in range(first)}  # training shards -> first row that is held out
-        self.train = Store(self.corpus.folder, self.cut)
-        if (b := self.study.batch_size) > len(self.train): raise ValueError(f"batch_size: expected at most the {len(self.train)} windows to train on, got {b}")
+# %% ../../nbs/66_eeg_study.ipynb #f075f133
+def gains_part(result: Result) -> list[Part]:
+    "Gain over k, and over the noise."
+    by_k = gains_by_k(result)
+    if by_k is None: return []
+    table = Part("Gain over k", by_k.round(3), "Gain of single members over the band-pass alone, dB.")
+    text = (
+        "Gain over the band-pass by the SNR that the band-pass leaves, mean over windows of bins of 3 dB. Below 0 the "
+        "signal is better left alone."
+    )
+    return [table, Part("Where denoising helps", figure_gain(result.frames["scores"]), text, "gain")]
 
-    @property
-    def buffer(self) -> int:
-        "Rows to shuffle at a time: a quarter of a gigabyte."
-        return max(self.study.batch_size, 2**26 // self.corpus.d)
+# %% ../../nbs/66_eeg_study.ipynb #2e565ea5
+def pictures_part(result: Result) -> list[Part]:
+    "Traces and spectra of one held-out recording, of the last arm with either target beside ICA."
+    if "scores" not in result.frames: return []
+    t, (arm, seed) = last_source(result).made.trials[0], shown(result)
+    names = {f"{arm}, {target} targets": arm + CLEAN * (target == "clean") for target in TARGETS}
+    estimates = {"band-pass": t.band, "ICA, eyes": cleaned(t)["ICA, eyes"]}
+    estimates |= {name: as_used(t, stack_of(result, of, seed)) for name, of in names.items()}
+    colours = STYLES | dict.fromkeys(names, palette(of_target(result, "noisy").arms)[arm])
+    text = (
+        "Four judged windows of one held-out recording side by side, around the noisiest; the clean signal in light "
+        "grey behind. Traces that leave their line are cut."
+    )
+    spectra = "Median over channels and windows of the same recording."
+    return [
+        Part("Before and after", figure_traces(t, estimates, colours), text, "traces"),
+        Part("Spectra", figure_spectra(t, estimates, colours), spectra, "spectra"),
+    ]
 
-    def windows(self) -> Iterator[Tensor]:
-        "Held-out windows of recordings that are trained on."
-        return (x for i, first in self.cut.items() for x in self._rows(i, first))
+# %% ../../nbs/66_eeg_study.ipynb #b4efb5b2
+def shown(result: Result) -> tuple[str, int]:  # arm and seed
+    "Whose pictures are shown: the last arm with noisy targets, of the last repetition."
+    return of_target(result, "noisy").arms[-1], result.study.seed + result.study.seeds - 1
 
-    def recordings(self) -> Iterator[Tensor]:
-        "All windows of held-out recordings."
-        return (x for i in self.held_out for x in self._rows(i))
+# %% ../../nbs/66_eeg_study.ipynb #971b5c35
+def latents_part(result: Result) -> Part | None:
+    "Latents on the head; nothing where channels have no place on one, or a stack one member."
+    source, (arm, seed) = last_source(result), shown(result)
+    stack = stack_of(result, arm, seed)
+    if stack.config.n < 2: return None
+    member = stack.config.n // 2
+    recordings = held_out_recordings(source.made.corpus)
+    figure = figure_topographies(stack, member, recordings, source.recordings.config)
+    text = (
+        f"Member {member} of the {arm} stack (k = {stack.config.ks[member]}): decoder rows as map and course over one "
+        "window, the first singular pair of channels and time, with the share of the row's energy that it holds. "
+        "Above the latents that carry most, below those that the other members know best."
+    )
+    return Part("Latents on the head", figure, text, "latents") if figure else None
 
-    def _rows(self, i: int, first: int = 0, at_once: int = 512) -> Iterator[Tensor]:
-        "Windows of recording i, a few at a time."
-        rows = self.corpus.shards[i]["rows"]
-        return (self.corpus.read(i, r, min(r + at_once, rows)) for r in range(first, rows, at_once))
+# %% ../../nbs/66_eeg_study.ipynb #266d528c
+def plain_part(
+    part: Callable[[Result], Part | None],  # a section that any study may take
+    result: Result,
+) -> Part | None:
+    "A common section, of the stacks with noisy targets."
+    return part(of_target(result, "noisy"))
 
-    def knowing(self, i: int) -> Trial:
-        "Recording i with a truth; ValueError if it has none."
-        raw, clean = self._read(self.files[i]), self.truths.get(self.files[i])
-        if clean is None: return trial(contaminate(raw, self.config, self.study.decibel, (self.seed, i)), self.config)
-        onset = np.arange(0, raw.times[-1], self.config.window)
-        return trial(Known(raw, self._read(clean), onset, ["simulated"] * len(onset)), self.config)
+# %% ../../nbs/66_eeg_study.ipynb #ccb5403b
+SECTIONS = (
+    recordings_part, loss_part, over_k_part, distances_part, denoising_part, gains_part, pictures_part, latents_part,
+    *(partial(plain_part, part) for part in (members_part, arms_part, training_part)),
+)  # fmt: skip
 
-    def _read(self, path: Path): return read(header(path, self.config), self.config.channels, self.config.montage)
+# %% ../../nbs/66_eeg_study.ipynb #040538b0
+def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
+    "Loss and gain of all arms for every k."
+    losses, gains = table_by_k(of_target(result, "noisy").members, "loss"), gains_by_k(result)
+    both = losses if gains is None else losses.merge(gains, on="k")
+    lost = fates(last_source(result).made)
+    reasons = ", see recordings.json for the reasons" if lost["recordings skipped"] else ""
+    note = f"recordings: {lost['recordings used']} used, {lost['recordings skipped']} skipped{reasons}"
+    both.attrs["notes"] = [note]
+    return both
 
+# %% ../../nbs/66_eeg_study.ipynb #935b1052
+def more_numbers(result: Result) -> dict[str, float]:
+    "PCA, the windows and denoising under flat keys."
+    pca = result.frames["rivals"].groupby("k")["FVU, recordings"].mean()
+    out = {f"PCA/FVU, recordings/k{k}": v for k, v in pca.items()}
+    out |= {f"windows/{name}": v for name, v in fates(last_source(result).made).items()}
+    return out | (denoising_numbers(result.frames["scores"]) if "scores" in result.frames else {})
 
-def _enough(n: int) -> None:
-    if n < 2: raise ValueError(f"source: expected at least 2 recordings that can be used, one to train on and one held out, got {n}")
-
-
-def prepare(
-    study: EEGStudy,
-    seed: int,  # of the repetition
-    folder: Path,  # takes the stores
-    found: Survey | None = None,  # of the source, unless it is simulated
-) -> Data:
-    "From recordings to stores. Every repetition simulates its own recordings; real ones are read once, and get other artefacts every time."
-    if found is None:
-        clean = dict(write(replace(study.simulation, seed=study.simulation.seed + seed), folder / f"recordings-{seed}"))
-        corpus = gather(list(clean), folder / f"corpus-{seed}", study.eeg)
-    else: clean, corpus = {}, gather(found, folder / "corpus", study.eeg)
-    data = Data(study, seed, corpus, EEGConfig(**corpus.manifest["eeg"]), clean)
-    if study.denoising: data.known = _pairs(data, folder / f"known-{seed}")
-    return data
-
-
-def _pairs(data: Data, folder: Path) -> Store:
-    "The windows of training recordings whose truth is known."
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest, number = {"shards": [], "unknown": []}, 0
-    for i in data.cut:
-        try: t = data.knowing(i)
-        except ValueError as e:
-            manifest["unknown"].append({"file": str(data.files[i]), "reason": str(e)})
-            continue
-        tensors = {"activations": t.vectors(t.band), "clean": t.vectors(t.clean), "recording": np.full(len(t.rows), i)}
-        add_shard(folder, manifest, number, {name: torch.from_numpy(x) for name, x in tensors.items()})
-        number += 1
-    if not number: raise ValueError(f"source: no training recording has windows with a known truth ({manifest['unknown'][0]['reason']}); --no-denoising leaves this out")
-    save_manifest(folder, manifest)
-    return Store(folder)
-
-# %% ../../nbs/66_eeg_study.ipynb #c4081a07
-TARGETS = ("noisy", "clean")
-Targets = Literal["noisy", "clean"]
-
-
-def train_arms(
-    data: Data,
-    target: Targets,  # what is to come out
-    options: RunOptions,  # device
-    folder: RunFolder,  # takes the stacks; those trained on clean targets are called ...-clean
-) -> list[Arm]:
-    "Train baseline and MFR."
-    study, seed, arms = data.study, data.seed, []
-    store, column = (data.train, "") if target == "noisy" else (data.known, "clean")
-    batch = min(study.batch_size, len(store))
-    def stream(start): return store.batches(batch, seed, start, buffer=data.buffer, block=32, target=column)
-    for name, config in arms_of(study.train).items():
-        stack = SAEStack(SAEConfig(data.corpus.d, study.d_hidden, study.k, study.n), seed).to(options.device)
-        stack.metadata = {"eeg": asdict(data.config), "target": target}
-        arms.append(replace(train_arm(name + ("-clean" if column else ""), seed, stack, stream, config, folder), name=name))
-    return arms
-
-# %% ../../nbs/66_eeg_study.ipynb #ecf711f7
-DIGITS = {"k": 0, "loss": 4, "loss, recordings": 4, "FVU": 4, "FVU, recordings": 4, "dead": 0, "agreement": 3, "distance": 2, "matched distance": 2}
-
-
-def examine(
-    data: Data,
-    arm: Arm,  # trained on noisy targets
-) -> Finding:
-    "Evaluate one arm on what is held out."
-    w, r, D = evaluate(arm.stack, data.windows()), evaluate(arm.stack, data.recordings()), arm.stack.decoder.detach()
-    raw, matched = weight_distances(D)
-    table = pd.DataFrame({"arm": arm.name, "seed": arm.seed, "member": range(data.study.n), "k": arm.stack.config.ks, "loss": w.mse, "loss, recordings": r.mse, "FVU": w.fvu,
-                          "FVU, recordings": r.fvu, "dead": r.dead, "agreement": agreement(D).mean(1), "distance": raw, "matched distance": matched})
-    return Finding(arm, table, r)
-
-
-def beside_pca(data: Data, rows: int = 4096) -> dict[int, float]:
-    "FVU on held-out recordings of PCA with k components, fitted on training windows."
-    train = next(data.train.batches(min(rows, len(data.train)), data.seed, buffer=data.buffer, block=32))
-    ks = sorted({k for k in SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks if k <= min(train.shape)})
-    return dict(zip(ks, pca_fvu(train, data.recordings(), ks))) if ks else {}
-
-# %% ../../nbs/66_eeg_study.ipynb #b8dcdf7a
-@dataclass
-class Denoising:
-    "What is known about denoising."
-
-    trials: list[Trial]  # of one repetition
-    scores: pd.DataFrame  # one row a window and method
-    arms: dict[Targets, list[Arm]]
-
-    def __add__(self, other: Denoising) -> Denoising:
-        "Two repetitions; the trials of the second."
-        return Denoising(other.trials, pd.concat([self.scores, other.scores], ignore_index=True), {t: self.arms[t] + other.arms[t] for t in TARGETS})
-
-    def members(self) -> pd.DataFrame:
-        "One row a member, as tables of arms want it: target, arm, seed, member, k, gain, correlation."
-        part = self.scores.dropna(subset=["member"])
-        return part.groupby(["target", "arm", "seed", "member", "k"], sort=False)[["gain", "correlation"]].mean().reset_index().astype({"seed": int, "member": int, "k": int})
-
-    def used(self) -> pd.DataFrame:
-        "Gain of each stack as it is used: target, arm, seed, gain."
-        part = self.scores[self.scores.method.str.endswith("as used")]
-        return part.groupby(["target", "arm", "seed"], sort=False).gain.mean().reset_index()
-
-
-def judge(
-    data: Data,
-    arms: dict[Targets, list[Arm]],
-) -> Denoising:
-    "Denoise held-out recordings in every way."
-    trials, unknown = [], data.known.manifest["unknown"]
-    for i in data.held_out[: data.study.trials]:
-        try: trials.append(data.knowing(i))
-        except ValueError as e: unknown.append({"file": str(data.files[i]), "reason": str(e)})
-    if not trials: raise ValueError(f"source: no held-out recording has windows with a known truth ({unknown[-1]['reason']}); --no-denoising leaves this out")
-    parts = [score_rivals(trials, *_known(data), SAEConfig(1, data.study.d_hidden, data.study.k, data.study.n).ks)]
-    parts += [score_stack(trials, a.stack, target=target, arm=a.name, seed=a.seed) for target in TARGETS for a in arms[target]]
-    return Denoising(trials, pd.concat(parts, ignore_index=True), arms)
-
-
-def _known(data: Data, rows: int = 4096) -> list[np.ndarray]:  # noisy, clean, and which recording each row is of
-    "What rivals are trained on: so many windows with a truth, or a few more, of recordings drawn at random."
-    sizes = np.array([s["rows"] for s in data.known.shards])
-    order = np.random.default_rng(data.seed).permutation(len(sizes))
-    some = np.sort(order[: 1 + int(np.searchsorted(sizes[order].cumsum(), rows))])
-    return [np.concatenate([data.known.read(j, name=name).numpy() for j in some]) for name in ("activations", "clean", "recording")]
-
-# %% ../../nbs/66_eeg_study.ipynb #35342298
-def run(
-    study: EEGStudy,  # what to run
-    options: RunOptions,  # where, and on what
-) -> pd.DataFrame:  # loss and gain of both arms for every k
-    "From recordings to tables, figures and the report. A source that cannot be used is refused before anything is written."
-    found = None if study.source == "simulated" else survey(recordings_of(study), study.eeg)
-    if found: _enough(sum(set(found.config.channels) <= h.names.keys() for h in found.heads.values()))
-    folder = RunFolder(options.out, study, options.overwrite, options.resume)
-    repetitions = [repeat(study, seed, found, options, folder) for seed in range(study.seed, study.seed + study.seeds)]
-    table = write_report(repetitions, folder)
-    shutil.rmtree(folder.path / "activations")
-    folder.finished()
-    return table
-
-# %% ../../nbs/66_eeg_study.ipynb #c15f5cad
-@dataclass
-class Repetition:
-    "What one repetition found."
-
-    data: Data
-    findings: list[Finding]  # of the stacks with noisy targets
-    pca: dict[int, float]  # k -> FVU on held-out recordings
-    denoising: Denoising | None
-
-
-def repeat(
-    study: EEGStudy,
-    seed: int,  # of the repetition
-    found: Survey | None,  # of the source, unless it is simulated
-    options: RunOptions,
-    folder: RunFolder,
-) -> Repetition:
-    "One repetition: recordings, training, evaluation."
-    data = prepare(study, seed, folder.path / "activations", found)
-    arms = {target: train_arms(data, target, options, folder) for target in TARGETS[: 1 + study.denoising]}
-    return Repetition(data, [examine(data, arm) for arm in arms["noisy"]], beside_pca(data), judge(data, arms) if study.denoising else None)
-
-# %% ../../nbs/66_eeg_study.ipynb #1a6564a9
-def write_report(
-    repetitions: list[Repetition],
-    folder: RunFolder,  # to write to
-) -> pd.DataFrame:  # loss and gain of both arms for every k
-    "Numbers, histories, figures and the page."
-    data, findings = repetitions[-1].data, [f for r in repetitions for f in r.findings]
-    study, table = data.study, pd.concat([f.table for f in findings], ignore_index=True)
-    pca, lost = {k: float(np.mean([r.pca[k] for r in repetitions])) for k in repetitions[0].pca}, fates(data)
-    denoising = reduce(add, [r.denoising for r in repetitions]) if study.denoising else None
-    numbers = flat_metrics(table, DIGITS) | {f"PCA/FVU, recordings/k{k}": v for k, v in pca.items()} | {f"windows/{name}": v for name, v in lost.items() if isinstance(v, int)}
-    three, arms = table_by_k(table, "loss"), [f.arm for f in findings]
-    report, figures = Report("EEG study", _lead(data)), folder.path / "figures"
-    report.table("Recordings", pd.DataFrame(lost, index=[0]), _skipped(data))
-    report.table("Reconstruction loss", three.round({"MFR": 4, "baseline": 4}),
-                 "On held-out windows (paper, Table 3). Relative: (MFR - baseline) / baseline" + (", with its 95% interval over seeds." if study.seeds > 1 else "."))
-    report.figure("Reconstruction over k", figure_by_k(table, {"loss": "loss on held-out windows", "loss, recordings": "loss on held-out recordings"}),
-                  "Held-out reconstruction loss (paper, Figure 10). "
-                  f"FVU of PCA with k components on held-out recordings: {', '.join(f'k = {k}: {v:.3f}' for k, v in pca.items())}.", figures, "by_k")
-    report.figure("Distances of decoders", figure_by_k(table, {"distance": "distance, as numbered", "matched distance": "distance, matched"}),
-                  "L2 distance of each member's decoder to the others', on average: latents in the order they are numbered in, as published, and matched one to one.", figures, "distances")
-    if denoising:
-        gains = _report_denoising(data, denoising, report, figures)
-        numbers |= _numbers(denoising)
-        arms += [replace(a, name=f"{a.name}-clean") for a in denoising.arms["clean"]]
-        three = three.merge(gains, on="k")
-    _report_latents(data, findings, report, figures)
-    report.table("Members", summarise(table, DIGITS), "Stacks with noisy targets. A latent is dead if no window of a held-out recording activates it.")
-    report.figure("Training", figure_training(findings, study.train.restart_limit), "FVU of each batch, and inactivity over the first steps; noisy targets.", figures, "training")
-    record(folder, numbers, arms)
-    folder.write("recordings.json", _json(data))
-    folder.write("report.html", report.html(folder.config, "Made by mfr eeg."))
-    three.attrs["notes"] = [f"recordings: {lost['recordings used']} used, {lost['recordings skipped']} skipped" + (", see recordings.json for the reasons" if lost["recordings skipped"] else "")]
-    return three
-
-
-def fates(data: Data) -> dict[str, int | float]:
-    "What became of the corpus, in numbers."
-    kept = [r for r in data.corpus.manifest["recordings"] if r["fate"] == "kept"]
-    dropped = {f"dropped, {why}": sum(r["dropped"][why] for r in kept) for why in kept[0]["dropped"]}
-    return {"recordings used": len(kept), "recordings skipped": len(data.corpus.manifest["recordings"]) - len(kept), "to train on": len(data.train),
-            "held out": len(data.corpus) - len(data.train), **dropped}
-
-# %% ../../nbs/66_eeg_study.ipynb #7bc06108
-def _lead(data: Data) -> str:
-    c, study = data.config, data.study
-    return (f"{len(data.files)} recordings of source {Path(study.source).name}: {len(c.channels)} channels at {c.rate:g} Hz, {c.low:g} to {c.high:g} Hz, "
-            f"windows of {c.window:g} s, that is {data.corpus.d:,} dimensions. "
-            f"{study.n} members of {study.d_hidden} latents, {study.train.steps:,} batches of {study.batch_size}, {study.seeds} {'seed' if study.seeds == 1 else 'seeds'}.")
-
-
-def _skipped(data: Data) -> str:
-    lost = [r for r in data.corpus.manifest["recordings"] if r["fate"] != "kept"]
-    text = f"Held out: the last {len(data.held_out)} recordings, and the last {data.study.held_out_windows:.0%} of the windows of each other one."
-    return text + ("" if not lost else " Skipped: " + "; ".join(f"{Path(r['file']).name}: {r['reason']}" for r in lost[:20]) + ("; and more, see recordings.json." if len(lost) > 20 else "."))
-
-
-def _json(data: Data) -> str:
-    m = data.corpus.manifest
-    return json.dumps({"eeg": m["eeg"], "recordings": m["recordings"], "without known windows": data.known.manifest["unknown"] if data.known else []}, indent=1) + "\n"
-
-
-def _numbers(d: Denoising) -> dict[str, float]:
-    "Figures about denoising under flat keys."
-    rivals = d.scores[d.scores.seed.isna()]
-    out = {f"denoising/{r.method}{f' k{r.k}' if r.k else ''}/{q}": float(r[q]) for _, r in summary(rivals).iterrows() for q in ("SNR", "gain", "correlation")}
-    for target, part in d.members().groupby("target", sort=False): out |= {f"denoising/{target}/{name}": v for name, v in flat_metrics(part, ["gain", "correlation"]).items()}
-    for target, part in d.used().groupby("target", sort=False): out |= {f"denoising/{target}/as used/{name}": v for name, v in flat_metrics(part.assign(member=0), ["gain"]).items()}
-    return out
-
-
-def _report_denoising(data: Data, d: Denoising, report: Report, figures: Path) -> pd.DataFrame:
-    "Tables and pictures of denoising; gives back the gains for every k."
-    said = []
-    for target, part in d.used().groupby("target", sort=False):
-        mean, low, high = difference(part, "gain")
-        said.append(f"{target} targets {mean:+.2f} dB" + (f" [{low:+.2f}, {high:+.2f}]" if low == low else ""))
-    report.table("Denoising", summary(d.scores).replace({"k": {0: ""}}).round({"SNR": 2, "gain": 2, "correlation": 3}),
-                 f"On {sum(len(t.rows) for t in d.trials)} windows of {len(d.trials)} held-out recordings, means over windows{' and seeds' if data.study.seeds > 1 else ''}. "
-                 "SNR and gain over the band-pass alone in dB. "
-                 f"'As used': the mean of all members, windows half overlapping. MFR - baseline as used: {', '.join(said)}.")
-    parts = [table_by_k(part, "gain", relative=False).set_index("k").add_prefix(f"gain, {target}: ") for target, part in d.members().groupby("target", sort=False)]
-    gains = pd.concat(parts, axis=1).reset_index()
-    report.table("Gain over k", gains.round(3), "Gain of single members over the band-pass alone, dB.")
-    report.figure("Where denoising helps", figure_gain(d.scores),
-                  "Gain over the band-pass by the SNR that the band-pass leaves, mean over windows of bins of 3 dB. Below 0 the signal is better left alone.", figures, "gain")
-    t = d.trials[0]
-    stacks = {f"MFR, {target} targets": next(a.stack for a in reversed(d.arms[target]) if a.name == "MFR") for target in TARGETS}
-    shown = {name: through(t, stack) for name, stack in stacks.items()}
-    raw = band_pass(t.known.noisy, t.config)
-    eyes = {"ICA, eyes": t.cut(without_artefacts(raw, fit_ica(raw), muscle=False).get_data())}
-    report.figure("Before and after", figure_traces(t, shown | eyes),
-                  "Four judged windows of one held-out recording side by side, around the noisiest; the clean signal in light grey behind. Traces that leave their line are cut.", figures, "traces")
-    report.figure("Spectra", figure_spectra(t, shown | eyes), "Median over channels and windows of the same recording.", figures, "spectra")
-    return gains
-
-
-def _report_latents(data: Data, findings: list[Finding], report: Report, figures: Path) -> None:
-    stack, member = next(f.arm.stack for f in reversed(findings) if f.arm.name == "MFR"), data.study.n // 2
-    if figure := figure_topographies(stack, member, data.recordings(), data.config):
-        report.figure("Latents on the head", figure,
-                      f"Member {member} of the MFR stack (k = {stack.config.ks[member]}): decoder rows as map and course over one window, the first singular pair of channels and time, "
-                      "with the share of the row's energy that it holds. Above the latents that carry most, below those that the other members know best.", figures, "latents")
+# %% ../../nbs/66_eeg_study.ipynb #27a0e63d
+def denoising_numbers(scores: pd.DataFrame) -> dict[str, Any]:
+    "Rivals, single members, and stacks as they are used."
+    out = {}
+    for _, row in summary(scores[scores["arm"].isna()]).iterrows():
+        method = f"{row['method']} k{row['k']}" if row["k"] else row["method"]
+        out |= {f"denoising/{method}/{q}": row[q] for q in ("SNR", "gain", "correlation")}
+    for target, part in member_gains(scores).groupby("target", sort=False):
+        out |= {f"denoising/{target}/{key}": v for key, v in flat_metrics(part, ["gain", "correlation"]).items()}
+    for target, part in used_gains(scores).groupby("target", sort=False):
+        out |= {f"denoising/{target}/as used/{key}": v for key, v in flat_metrics(part, ["gain"]).items()}
+    return finite(out)
