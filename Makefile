@@ -46,7 +46,7 @@ notebooks: export  ## run every notebook in place and keep its outputs
 	$(BIN)/python tools/nb2readme.py
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab nbs
+	$(BIN)/jupyter-lab nbs
 
 docs: $(READY)  ## the site, in docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs nbs docs/_build/html

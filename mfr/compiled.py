@@ -21,7 +21,7 @@ def _moments(row):
     mean = total / len(row)
     return mean, np.sqrt(max(square / len(row) - mean * mean, row[0] * 0))
 
-# %% ../nbs/02_compiled.ipynb #67433329
+# %% ../nbs/02_compiled.ipynb #f43cb838
 @njit(cache=True)
 def _reaching(row, threshold, found):
     "Positions of the entries that reach the threshold, in `found`; how many there are."
@@ -59,7 +59,7 @@ def _separate(values, n, k):
         else: high = middle
         if count == k: return low
 
-# %% ../nbs/02_compiled.ipynb #e525f737
+# %% ../nbs/02_compiled.ipynb #c10142cf
 @njit(cache=True)
 def _keep(row, found, scratch, n, k):
     "Reduce `found` to the k largest, in order of position; of equal ones the first stay."
@@ -88,7 +88,7 @@ def _likely(row, k, z, found, scratch):
     for j in range(len(row)): found[j] = j
     return len(row), z
 
-# %% ../nbs/02_compiled.ipynb #17596560
+# %% ../nbs/02_compiled.ipynb #d2b60fe9
 @njit(parallel=True, cache=True)
 def topk(
     pre,  # (b, f) pre-activations
@@ -127,7 +127,7 @@ def _upper(pre, bits, c, margin, length, upper):
     mean = total / len(pre)
     return mean, np.sqrt(max(square / len(pre) - mean * mean, np.float32(0)))
 
-# %% ../nbs/02_compiled.ipynb #3a7bb735
+# %% ../nbs/02_compiled.ipynb #a35c8df4
 @njit(cache=True)
 def _candidates(upper, margin, length, k, mean, spread, z, found, scratch):
     "Positions whose upper ends reach the k-th largest lower end, in `found`; how many, and the adapted z."
@@ -158,7 +158,7 @@ def _dot(a, b):
     for c in range(len(a)): total += a[c] * b[c]
     return total
 
-# %% ../nbs/02_compiled.ipynb #b0e05fb9
+# %% ../nbs/02_compiled.ipynb #ccf84519
 @njit(parallel=True, cache=True)
 def screened_topk(
     pre,  # (b, f) products in bfloat16, as 16-bit integers, without the bias
@@ -200,7 +200,7 @@ def _add_four(to, w, a, rows, latents):
     w0, w1, w2, w3 = w[a], w[a + 1], w[a + 2], w[a + 3]
     for c in range(len(to)): to[c] += w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c]
 
-# %% ../nbs/02_compiled.ipynb #63fe18cf
+# %% ../nbs/02_compiled.ipynb #dc203456
 @njit(fastmath=True, cache=True)
 def _add_all(to, w, rows, latents):
     "to += sum of w[a] rows[latents[a]]."
@@ -210,7 +210,7 @@ def _add_all(to, w, rows, latents):
         row = rows[latents[a]]
         for c in range(len(to)): to[c] += w[a] * row[c]
 
-# %% ../nbs/02_compiled.ipynb #3a28febe
+# %% ../nbs/02_compiled.ipynb #fe2692f8
 @njit(parallel=True, fastmath=True, cache=True)
 def compare(
     target,  # (m, b, d) what is reconstructed, m = n or 1

@@ -48,7 +48,7 @@ class Active(NamedTuple):
         here = slice(*self.code.indptr[j : j + 2])
         return self.code.indices[here], self.code.data[here]
 
-# %% ../nbs/55_features.ipynb #f8926414
+# %% ../nbs/55_features.ipynb #f9a14115
 @torch.no_grad()
 def activity(
     model: PreTrainedModel,
@@ -71,7 +71,7 @@ def activity(
         times = times + times_active(code).cpu()
     return Active(vstack(codes).tocsc(), torch.cat(texts).numpy(), (times > 0).numpy())
 
-# %% ../nbs/55_features.ipynb #ff48742b
+# %% ../nbs/55_features.ipynb #a0c0a9a3
 def byte_table() -> dict[str, int]:  # the character that stands for a byte -> the byte
     "How byte-level BPE writes bytes: those that print as themselves, the others from U+0100 on."
     prints = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -79,7 +79,7 @@ def byte_table() -> dict[str, int]:  # the character that stands for a byte -> t
     written = {chr(byte): byte for byte in prints}
     return written | {chr(256 + i): byte for i, byte in enumerate(others)}
 
-# %% ../nbs/55_features.ipynb #a16df1fb
+# %% ../nbs/55_features.ipynb #3586d380
 def speller(
     tokenizer,  # of Hugging Face, or one whose tokens are bytes
 ) -> Callable[[int], bytes]:  # number of a token -> its bytes
@@ -100,21 +100,21 @@ def speller(
 
     return spell
 
-# %% ../nbs/55_features.ipynb #d04087a7
+# %% ../nbs/55_features.ipynb #4797e93b
 def as_byte(
     number: int,  # of a token of a byte tokenizer
 ) -> bytes:
     "The token itself."
     return bytes([number])
 
-# %% ../nbs/55_features.ipynb #5324e281
+# %% ../nbs/55_features.ipynb #c6543a7f
 class Piece(NamedTuple):
     "A piece of text, a token or more, and how active a latent is in it; 0 if it is not."
 
     text: str
     value: float
 
-# %% ../nbs/55_features.ipynb #210e5a60
+# %% ../nbs/55_features.ipynb #00d03e00
 def pieces(
     tokens: Sequence[bytes],  # of a stretch of text
     values: Sequence[float],  # one a token
@@ -129,7 +129,7 @@ def pieces(
             yield Piece(text, max(values[start:end], key=abs))
             text, start = "", end
 
-# %% ../nbs/55_features.ipynb #112de387
+# %% ../nbs/55_features.ipynb #05641231
 SHAPES = {"\n": "⏎", "\t": "⇥", "\0": "␀", "\r": "␍"}
 
 
@@ -142,14 +142,14 @@ def visible(
 
 TEMPLATES.filters["visible"] = visible
 
-# %% ../nbs/55_features.ipynb #12491eeb
+# %% ../nbs/55_features.ipynb #953e47a8
 def shown(
     token: bytes,
 ) -> str:
     "A single token as it is shown."
     return visible(token.decode("utf-8", "backslashreplace"))
 
-# %% ../nbs/55_features.ipynb #ee8cee6a
+# %% ../nbs/55_features.ipynb #5986243f
 def contexts(
     active: Active,  # from `activity`
     j: int,  # latent
@@ -173,7 +173,7 @@ def contexts(
         found.append(list(pieces(tokens, [strength.get(row, 0.0) for row in range(start, stop)])))
     return found
 
-# %% ../nbs/55_features.ipynb #567cdad2
+# %% ../nbs/55_features.ipynb #b90ec340
 def excerpt(
     context: Sequence[Piece],
     around: int = 14,  # characters to show on each side of the strongest piece, at least
@@ -187,7 +187,7 @@ def excerpt(
         stop += 1
     return list(context[start:stop])
 
-# %% ../nbs/55_features.ipynb #7ffc31a6
+# %% ../nbs/55_features.ipynb #777f8ebb
 def top_tokens(
     active: Active,
     j: int,  # latent
@@ -200,7 +200,7 @@ def top_tokens(
     best = np.argsort(-total, kind="stable")[:number]
     return [shown(spell(int(t))) for t in best if total[t] > 0]
 
-# %% ../nbs/55_features.ipynb #6b60c40c
+# %% ../nbs/55_features.ipynb #d80a2194
 def logit_effect(
     unembedding: Float[Tensor, "v d"],
     direction: Float[Tensor, "e"],  # a decoder row
@@ -214,7 +214,7 @@ def logit_effect(
     more, less = order[:words], order[: -words - 1 : -1]
     return [shown(spell(t)) for t in more], [shown(spell(t)) for t in less]
 
-# %% ../nbs/55_features.ipynb #c6293928
+# %% ../nbs/55_features.ipynb #43cae90b
 class Near(NamedTuple):
     "The nearest latent of another member."
 
@@ -222,7 +222,7 @@ class Near(NamedTuple):
     latent: int
     cosine: float
 
-# %% ../nbs/55_features.ipynb #4d7db62e
+# %% ../nbs/55_features.ipynb #4dc481df
 def nearest_latents(
     D: Float[Tensor, "n f d"],  # decoder rows of unit length
     member: int,

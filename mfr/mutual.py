@@ -27,22 +27,22 @@ from .terms import Term
 __all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
            'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha', 'MutualSettings', 'Mutual']
 
-# %% ../nbs/31_mutual.ipynb #198c774c
+# %% ../nbs/31_mutual.ipynb #0cdc5872
 class Matches(NamedTuple):
     "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
 
     start: Int[Tensor, "ends"]  # (n*f+1,) where the partners of each latent begin, and the end
     partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
-    order: Int[Tensor, "latents"]  # (n*f,) all of them, partners near each other: kind to caches, without meaning otherwise
+    order: Int[Tensor, "latents"]  # (n*f,) all of them, partners near each other, which is kind to caches
 
-# %% ../nbs/31_mutual.ipynb #81ab4cd0
+# %% ../nbs/31_mutual.ipynb #f505a783
 class Towards(NamedTuple):
     "What pulls at each row."
 
     rows: Float[Tensor, "q d"]  # sum of the partners' unit rows
     along: Float[Tensor, "q"]  # its product with the row's own unit row
 
-# %% ../nbs/31_mutual.ipynb #127ee059
+# %% ../nbs/31_mutual.ipynb #1e55c4e9
 def towards_partners(
     rows: Float[Tensor, "q d"],  # of any length
     scale: Float[Tensor, "q"],  # one over their lengths
@@ -80,13 +80,13 @@ class Nearest(NamedTuple):
     cosines: Float[Tensor, "f m"]
     rows: Int[Tensor, "f m"]  # of V, in any order
 
-# %% ../nbs/31_mutual.ipynb #e3c87be2
+# %% ../nbs/31_mutual.ipynb #08acacb9
 def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> Nearest:
     "The m nearest of each row; of several, who comes last need not be exact."
     code = topk(U[None], V[None], V.new_zeros(1, len(V)), (m,), "fp32" if m == 1 else "bf16")
     return Nearest(code.values.view(len(U), m), code.latents.view(len(U), m))
 
-# %% ../nbs/31_mutual.ipynb #75cd2c41
+# %% ../nbs/31_mutual.ipynb #aa6f3a30
 def _partners(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], matching: Matching, nearest: int) -> Int[Tensor, "f"]:
     "For each row of U its partner in V."
     if matching == "max": return _nearest(U, V, 1).rows[:, 0]
@@ -156,7 +156,7 @@ def warmup(
     "Cosine warm-up of the penalty's weight (paper, section 3)."
     return 1.0 if step >= length else (1 - math.cos(math.pi * step / length)) / 2
 
-# %% ../nbs/31_mutual.ipynb #fdad137a
+# %% ../nbs/31_mutual.ipynb #b40e7a88
 Relative = Literal["variance", "loss", None]
 
 # %% ../nbs/31_mutual.ipynb #2826484e
@@ -171,11 +171,11 @@ def choose_alpha(
     if relative_to == "variance": return weight * target.var(0, correction=0).mean().item()
     return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
 
-# %% ../nbs/31_mutual.ipynb #806ed8f0
+# %% ../nbs/31_mutual.ipynb #7b6d90d7
 FIRST = 64  # steps from the first search to the second
 WORTH = 0.1  # a search that raises the mean cosine of matched latents by less was hardly needed
 
-# %% ../nbs/31_mutual.ipynb #13b01077
+# %% ../nbs/31_mutual.ipynb #195c6aed
 @dataclass
 class MutualSettings:
     "What can be set of the mutual penalty; the defaults are advised."
@@ -195,7 +195,7 @@ class MutualSettings:
         one_of(get_args(Relative), relative_to=self.relative_to)
         one_of(get_args(Matching), matching=self.matching)
 
-# %% ../nbs/31_mutual.ipynb #08aca6c2
+# %% ../nbs/31_mutual.ipynb #0f4cb19e
 @dataclass
 class Mutual(MutualSettings, Term):
     "The mutual penalty (paper, section 3), added to the loss of every member."
@@ -224,7 +224,7 @@ class Mutual(MutualSettings, Term):
         "The penalty without its weight, at the last pull."
         return {} if self.penalty is None else {"penalty": float(self.penalty)}
 
-# %% ../nbs/31_mutual.ipynb #e2f3ce4a
+# %% ../nbs/31_mutual.ipynb #33c5d623
 def _begin(term: Mutual, stack: SAEStack) -> None:
     "The state before the first step."
     n, f = stack.config.n, stack.config.d_hidden
@@ -233,7 +233,7 @@ def _begin(term: Mutual, stack: SAEStack) -> None:
     term.next_search, term.wait = 0, term.renew or FIRST
     term.unseen = torch.zeros(n, f, dtype=torch.long, device=stack.W.device)  # examples since a latent was last active
 
-# %% ../nbs/31_mutual.ipynb #ca902aab
+# %% ../nbs/31_mutual.ipynb #caf83d8e
 def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""]:
     "The weighted penalty of a step that pulls."
     term.unseen = (term.unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
@@ -244,7 +244,7 @@ def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, 
         term.alpha = choose_alpha(term.weight, term.relative_to, out.target, out.loss.detach(), term.penalty.item())
     return term.alpha * warmup(step, term.warmup) * term.every * penalty
 
-# %% ../nbs/31_mutual.ipynb #caa25023
+# %% ../nbs/31_mutual.ipynb #a928e5d0
 @torch.no_grad()
 def _search(term: Mutual, stack: SAEStack, step: int) -> None:
     "Find new matches, and say when to search again."

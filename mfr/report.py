@@ -24,7 +24,6 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 import mfr
 from .runs import RunFolder, slug, write_whole
@@ -34,7 +33,7 @@ __all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', '
            'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections',
            'Report', 'html', 'command_line']
 
-# %% ../nbs/54_report.ipynb #635bb674
+# %% ../nbs/54_report.ipynb #eb227d6f
 GLOSSARY = {
     "FVU": "Fraction of variance unexplained: squared error of the reconstruction over the variance of the data; "
     "0 is perfect, 1 is what the mean of the data achieves.",
@@ -62,12 +61,12 @@ GLOSSARY = {
     "PCA": "Principal components, as many as a member has active latents: a reconstruction that needs no training.",
 }
 
-# %% ../nbs/54_report.ipynb #8b724050
+# %% ../nbs/54_report.ipynb #55df2576
 Html = Markup  # text that is HTML already; `Html("<b>{}</b>").format(name)` escapes the name
 WORD = Html('<a class="word" href="#word-{}" title="{}">{}</a>')  # anchor, sentence, term
 EVERYDAY = ("matched", "distance", "restarts", "k")
 
-# %% ../nbs/54_report.ipynb #d3c203ab
+# %% ../nbs/54_report.ipynb #0cb6ba2e
 class Glossary:
     "Marks terms in texts and remembers those it has met."
 
@@ -97,7 +96,7 @@ class Glossary:
         "The terms that were met, in the order of the glossary."
         return {term: sentence for term, sentence in self.sentences.items() if term in self.met}
 
-# %% ../nbs/54_report.ipynb #dfe134e9
+# %% ../nbs/54_report.ipynb #b150b9ef
 def linked_terms(
     html: Html,
     terms: Iterable[str],  # of a glossary
@@ -105,7 +104,7 @@ def linked_terms(
     "The terms that finished HTML links to."
     return {term for term in terms if f'href="#word-{slug(term)}"' in html}
 
-# %% ../nbs/54_report.ipynb #e4e7c56a
+# %% ../nbs/54_report.ipynb #4562419f
 class Part(NamedTuple):
     "One part of a report."
 
@@ -114,7 +113,7 @@ class Part(NamedTuple):
     text: str = ""  # the caption of a figure, or a paragraph before the rest
     name: str = ""  # file name of a figure, without ending; by default from the heading
 
-# %% ../nbs/54_report.ipynb #9f9f5468
+# %% ../nbs/54_report.ipynb #b8839cbd
 TEMPLATES = Environment(
     loader=PackageLoader("mfr", "templates"),
     autoescape=True,
@@ -132,7 +131,7 @@ def render(
     "A template, filled in."
     return Html(TEMPLATES.get_template(template).render(**values))
 
-# %% ../nbs/54_report.ipynb #ba9957b7
+# %% ../nbs/54_report.ipynb #4c01b4c8
 def cell(
     value,  # of a table
 ) -> str:
@@ -145,7 +144,7 @@ def cell(
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return str(value)
 
-# %% ../nbs/54_report.ipynb #fba5c2a1
+# %% ../nbs/54_report.ipynb #73449942
 LONG = 15  # rows, above which a table folds
 
 
@@ -158,7 +157,7 @@ def fold(
     strong = [row for row in rows if row["strong"]]
     return (strong or rows[:8])[:LONG], rows
 
-# %% ../nbs/54_report.ipynb #35519878
+# %% ../nbs/54_report.ipynb #aa56122e
 def table(
     frame: pd.DataFrame,
     heading: str = "",  # told to readers who do not see the table
@@ -178,7 +177,7 @@ def table(
     shown = [column if full else None for column, full in zip(columns, filled)]
     return render("table.html", heading=heading, columns=columns, shown=shown, first=first, rest=rest)
 
-# %% ../nbs/54_report.ipynb #da99d6eb
+# %% ../nbs/54_report.ipynb #1049e6d6
 DPI = 160  # of saved figures; a page shows them at 96
 
 
@@ -196,15 +195,15 @@ def save_figure(
     plt.close(figure)
     return png.getvalue()
 
-# %% ../nbs/54_report.ipynb #615fef31
+# %% ../nbs/54_report.ipynb #08edebe6
 def figure_part(
     part: Part,  # whose content is a figure
     glossary: Glossary,  # to mark the caption with
     folder: Path | None = None,  # to save the figure in
 ) -> Html:
     "A figure with its caption, embedded."
-    for text in part.content.findobj(Text):
-        glossary.mark(text.get_text(), prose=False)
+    for ax in part.content.axes:
+        glossary.mark(f"{ax.get_xlabel()} {ax.get_ylabel()}", prose=False)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
     width, height = struct.unpack(">II", png[16:24])  # the header of a PNG
     return render(
@@ -216,7 +215,7 @@ def figure_part(
         caption=glossary.mark(part.text),
     )
 
-# %% ../nbs/54_report.ipynb #232737e3
+# %% ../nbs/54_report.ipynb #d6238232
 def body(
     part: Part,
     glossary: Glossary,
@@ -233,7 +232,7 @@ def body(
         return before + part.content
     return before + paragraphs(part.content, glossary)
 
-# %% ../nbs/54_report.ipynb #370ce457
+# %% ../nbs/54_report.ipynb #72d836ba
 def paragraphs(
     text: str,  # split at empty lines
     glossary: Glossary,
@@ -242,7 +241,7 @@ def paragraphs(
     parts = [text] if isinstance(text, Html) else text.split("\n\n")
     return Html("\n").join(Html("<p>{}</p>").format(glossary.mark(p)) for p in parts if p.strip())
 
-# %% ../nbs/54_report.ipynb #e165d7b0
+# %% ../nbs/54_report.ipynb #ea6d9d79
 def height(
     part: Part,
 ) -> float:  # pixels, on a screen
@@ -255,7 +254,7 @@ def height(
         return tall + 31 * min(len(part.content) + 1, 17)
     return tall + (700 if isinstance(part.content, Html) else 26 * len(part.content) / 100)
 
-# %% ../nbs/54_report.ipynb #e06c32ff
+# %% ../nbs/54_report.ipynb #ab5ebd40
 ROOM = 4500  # pixels for open parts; head, foot and folded parts need the rest
 
 
@@ -299,7 +298,7 @@ class Report:
         command = command_line() if command is None else command
         return run.write("report.html", html(self, run.config, stacks, command, run.path / "figures"))
 
-# %% ../nbs/54_report.ipynb #8ba0e6e1
+# %% ../nbs/54_report.ipynb #017c41d1
 def html(
     report: Report,  # its figures are closed
     config: Mapping | None = None,  # shown in a fold
@@ -310,7 +309,7 @@ def html(
     "The page of a report."
     glossary = Glossary(GLOSSARY | dict(report.words))
     marked = {name: glossary.mark(getattr(report, name)) for name in ("conclusion", "lead")}
-    return render(
+    page = render(
         "report.html",
         title=report.title,
         **marked,
@@ -323,8 +322,9 @@ def html(
         date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         version=mfr.__version__,
     )
+    return str(page)
 
-# %% ../nbs/54_report.ipynb #f8608ea6
+# %% ../nbs/54_report.ipynb #0422e018
 def command_line() -> str:
     "The command `mfr ...` that runs, or nothing where something else does."
     program = Path(sys.argv[0]).name

@@ -5,15 +5,16 @@
 # %% ../nbs/00_similarity.ipynb #569ce913
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # %% auto #0
-__all__ = ['unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'match', 'match_offers']
+__all__ = ['unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'Matched', 'match', 'match_offers']
 
 # %% ../nbs/00_similarity.ipynb #610cced5
 class _UnitRows(torch.autograd.Function):
@@ -39,12 +40,22 @@ def unit(
     return _UnitRows.apply(A)
 
 # %% ../nbs/00_similarity.ipynb #8a88ae28
+def _check_rows(M: Tensor, name: str) -> None:
+    "Refuse what is no dictionary."
+    if M.ndim != 2 or 0 in M.shape:
+        shape = tuple(M.shape)
+        raise ValueError(f"{name}: expected a non-empty matrix with one feature per row, got shape {shape}")
+    if not M.is_floating_point(): raise ValueError(f"{name}: expected floating-point rows, got {M.dtype}")
+    if not torch.isfinite(M).all(): raise ValueError(f"{name}: expected finite rows, found NaN or Inf")
+
+# %% ../nbs/00_similarity.ipynb #4df89174
 def _check(A: Tensor, B: Tensor) -> None:
-    for name, M in (("A", A), ("B", B)):
-        if M.ndim != 2 or 0 in M.shape: raise ValueError(f"{name}: expected a non-empty matrix with one feature per row, got shape {tuple(M.shape)}")
-        if not M.is_floating_point(): raise ValueError(f"{name}: expected floating-point rows, got {M.dtype}")
-        if not torch.isfinite(M).all(): raise ValueError(f"{name}: expected finite rows, found NaN or Inf")
-    if A.shape[1] != B.shape[1]: raise ValueError(f"A and B: expected rows of one width, got {A.shape[1]} and {B.shape[1]}")
+    "Refuse what cannot be compared."
+    _check_rows(A, "A")
+    _check_rows(B, "B")
+    widths = A.shape[1], B.shape[1]
+    if widths[0] != widths[1]:
+        raise ValueError(f"A and B: expected rows of one width, got {widths[0]} and {widths[1]}")
 
 # %% ../nbs/00_similarity.ipynb #7d8899ee
 def cosine(
@@ -86,16 +97,39 @@ def mmcs(
     return nearest(A, B)[0].mean()
 
 # %% ../nbs/00_similarity.ipynb #d3e0d805
+class Matched(NamedTuple):
+    "A one-to-one assignment of two dictionaries: m = min(f, g) pairs."
+
+    cosines: Float[Tensor, "m"]  # of each pair
+    rows: Int[Tensor, "m"]  # of A, ascending
+    cols: Int[Tensor, "m"]  # the row of B that each is assigned
+
+# %% ../nbs/00_similarity.ipynb #dd5e6946
 def match(
     A: Float[Tensor, "f d"],  # rows of any length
     B: Float[Tensor, "g d"],  # rows of any length
-) -> tuple[Float[Tensor, "m"], Int[Tensor, "m"], Int[Tensor, "m"]]:  # cosines, rows of A (ascending), rows of B; m = min(f, g)
+) -> Matched:
     "The one-to-one assignment with the largest sum of cosines (Hungarian); differentiable in the cosines."
     from scipy.optimize import linear_sum_assignment  # a third of a second, only for those who match
 
     rows, cols = linear_sum_assignment(cosine(A.detach(), B.detach()).cpu().numpy(), maximize=True)
     rows, cols = (torch.as_tensor(i, device=A.device) for i in (rows, cols))
-    return (unit(A[rows]) * unit(B[cols])).sum(-1), rows, cols
+    return Matched((unit(A[rows]) * unit(B[cols])).sum(-1), rows, cols)
+
+# %% ../nbs/00_similarity.ipynb #940f450e
+def _with_a_way_out(
+    cosines: Float[Tensor, "f m"],  # of each row with those that it is offered
+    offers: Int[Tensor, "f m"],  # their columns
+):
+    "What everybody may be assigned, and at which price: (f, 2 f), the right half for staying outside."
+    from scipy.sparse import csr_array
+
+    f, m = offers.shape
+    cost = 2.0 - cosines.cpu().numpy().astype(np.float64)  # positive: the solver takes 0 for no offer
+    prices = np.column_stack([cost, cost.max(1) + 1e-6])  # (f, m + 1)
+    columns = np.column_stack([offers.cpu().numpy(), f + np.arange(f)])  # staying outside is a column of one's own
+    ends = np.arange(0, f * (m + 1) + 1, m + 1)
+    return csr_array((prices.ravel(), columns.ravel(), ends), shape=(f, 2 * f))
 
 # %% ../nbs/00_similarity.ipynb #1821f210
 def match_offers(
@@ -104,19 +138,14 @@ def match_offers(
     cosines: Float[Tensor, "f m"],  # of each row of U with those that it is offered
     offers: Int[Tensor, "f m"],  # rows of V, different ones, in any order
 ) -> Int[Tensor, "f"]:  # the partner in V of each row of U
-    "A one-to-one assignment with nearly the largest sum of cosines: the best among the offers, the rest among themselves."
+    "One-to-one with nearly the largest sum of cosines: the best among the offers, the rest among themselves."
     from scipy.optimize import linear_sum_assignment
-    from scipy.sparse import csr_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    (f, m), every = offers.shape, np.arange(len(U))
-    cost = 2.0 - cosines.cpu().numpy().astype(np.float64)  # positive: the solver takes 0 for no offer
-    prices = np.column_stack([cost, cost.max(1) + 1e-6])  # the last for staying outside, which is a column of its own
-    columns = np.column_stack([offers.cpu().numpy(), f + every])
-    graph = csr_array((prices.ravel(), columns.ravel(), np.arange(0, f * (m + 1) + 1, m + 1)), shape=(f, 2 * f))
-    partner = min_weight_full_bipartite_matching(graph)[1].astype(np.int64)
-    outside = np.flatnonzero(partner >= f)
+    partner = min_weight_full_bipartite_matching(_with_a_way_out(cosines, offers))[1].astype(np.int64)
+    outside = np.flatnonzero(partner >= len(U))
     if len(outside):
-        free = np.setdiff1d(every, partner, assume_unique=True)
-        partner[outside] = free[linear_sum_assignment((U[outside] @ V[free].mT).cpu().numpy(), maximize=True)[1]]
+        free = np.setdiff1d(np.arange(len(U)), partner, assume_unique=True)
+        among = (U[outside] @ V[free].mT).cpu().numpy()
+        partner[outside] = free[linear_sum_assignment(among, maximize=True)[1]]
     return torch.as_tensor(partner, device=U.device)

@@ -13,34 +13,35 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import tyro
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from .arms import Arm, Source, baseline_and_mfr, grid, key, read_arms
+from .arms import Arm, Source, StudyOptions, baseline_and_mfr, grid, key, read_arms
 from .checkpoint import load_checkpoint, save_checkpoint
 from .checks import at_least
 from .metrics import agreement, evaluate
-from .mutual import Mutual
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, folder_of, headline
 from .runs import RunFolder, undo_if_empty
-from .sae import SAEConfig, SAEStack
+from .sae import SAEStack
 from .saving import save
+from .similarity import nearest
 from .terms import settings
-from .train import History, TrainConfig, Trainer, train
+from .train import History, Trainer, train
 
 # %% auto #0
-__all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'Study', 'Sources', 'RunOptions', 'Interrupted', 'Session',
+__all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'closest', 'Study', 'Sources', 'RunOptions', 'Interrupted', 'Session',
            'trainer_of', 'train_arm', 'measure', 'write_frames', 'read_frames', 'examined', 'bears', 'with_columns',
-           'examined_rivals', 'run', 'gathered', 'publish', 'metrics', 'StudyOptions', 'Arm', 'Interval', 'Result',
-           'Source', 'baseline_and_mfr', 'grid', 'read_arms']
+           'examined_rivals', 'run', 'gathered', 'publish', 'metrics', 'Arm', 'Interval', 'Result', 'Source',
+           'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
 
-# %% ../nbs/60_study.ipynb #4537f10c
-_all_ = ["Arm", "Interval", "Result", "Source", "baseline_and_mfr", "grid", "read_arms"]  # for who writes a study
+# %% ../nbs/60_study.ipynb #ca31871d
+_all_ = ["Arm", "Interval", "Result", "Source", "StudyOptions", "baseline_and_mfr", "grid", "read_arms"]
 
 # %% ../nbs/60_study.ipynb #b064890a
 class Trained(NamedTuple):
@@ -53,7 +54,7 @@ class Trained(NamedTuple):
     config: Arm
     batch_size: int = 500  # of its training
 
-# %% ../nbs/60_study.ipynb #3d87c767
+# %% ../nbs/60_study.ipynb #65d349b1
 def tidy(
     level: str,  # "stacks", "members", "latents", or any other name in the plural
     columns: Mapping[str, Any] | pd.DataFrame,  # name -> number, (n,) or (n, m), all of one shape; a frame stays
@@ -67,24 +68,36 @@ def tidy(
     names = ("member", level.removesuffix("s"))
     return pd.DataFrame(dict(zip(names, index)) | {name: a.ravel() for name, a in arrays.items()})
 
-# %% ../nbs/60_study.ipynb #94e60c11
+# %% ../nbs/60_study.ipynb #7235ff37
 @torch.no_grad()
 def reconstruction(
     trained: Trained,
     source: Source,  # with held-out batches
-) -> dict[str, dict]:  # members: FVU, L0, dead, agreement, restarts, loss; latents: density, agreement; stacks: rows
+) -> dict[str, dict]:  # members: FVU, L0, dead, agreement, restarts, loss; latents: density, agreement, closest
     "What a stack is worth on held-out rows; a measure for every study."
     stack, n = trained.stack, trained.stack.config.n
     e = evaluate(stack, source.held_out(trained.batch_size))
-    alive = torch.as_tensor(e.density > 0, device=stack.W.device)  # (n, f)
+    alive = torch.as_tensor(e.density > 0)  # (n, f)
     shared = agreement(stack.decoder, alive) if n > 1 else np.full(e.density.shape, np.nan)
     restarts = [sum(r.member == i for r in trained.history.restarts) for i in range(n)]
     mean = pd.DataFrame(shared).mean(axis=1).to_numpy()  # over those that are alive
     members = {"FVU": e.fvu, "L0": e.l0, "dead": e.dead, "agreement": mean, "restarts": restarts, "loss": e.mse}
-    latents = {"density": e.density, "agreement": shared}
+    latents = {"density": e.density, "agreement": shared, "closest": closest(stack.decoder, alive)}
     return {"members": members, "latents": latents, "stacks": {"held-out rows": e.rows}}
 
-# %% ../nbs/60_study.ipynb #308eabe0
+# %% ../nbs/60_study.ipynb #55314cb9
+def closest(
+    D: Float[Tensor, "n f d"],  # decoder rows
+    alive: Bool[Tensor, "n f"],  # latents that count
+) -> Float[np.ndarray, "n f"]:  # NaN for what does not count, and for a stack of one
+    "For every live latent the largest cosine to a live latent of any other member: has it a partner?"
+    out = np.full(alive.shape, np.nan)
+    for i, mine in enumerate(alive):
+        others = torch.cat([D[j, theirs] for j, theirs in enumerate(alive) if j != i] + [D[:0, 0]])
+        if mine.any() and len(others): out[i, mine.numpy()] = nearest(D[i, mine], others)[0].cpu().numpy()
+    return out
+
+# %% ../nbs/60_study.ipynb #d7292b1b
 @dataclass(frozen=True)
 class Study:
     "A comparison: what it trains, on what, what is measured and what is shown."
@@ -110,7 +123,7 @@ class Study:
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds, arms=len(self.arms))
 
-# %% ../nbs/60_study.ipynb #e52d0e9f
+# %% ../nbs/60_study.ipynb #47bc80f6
 class Sources:
     "The sources of a study, opened when asked for; those of one repetition are kept open."
 
@@ -145,11 +158,11 @@ class RunOptions:
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: expected a GPU for {self.device!r}, PyTorch finds none")
 
-# %% ../nbs/60_study.ipynb #c069b6aa
+# %% ../nbs/60_study.ipynb #92ec1211
 class Interrupted(KeyboardInterrupt):
     "A study was stopped by Ctrl-C or SIGTERM; the message says what was kept and where."
 
-# %% ../nbs/60_study.ipynb #04c20d2b
+# %% ../nbs/60_study.ipynb #c395e18c
 @dataclass
 class Session:
     "A study in the course of a run."
@@ -164,7 +177,7 @@ class Session:
         "Of an arm's stack; without steps, that of its checkpoint."
         return key(self.study.arms[arm], self.sources(seed, arm), seed, self.study.batch_size, steps)
 
-# %% ../nbs/60_study.ipynb #900d06f8
+# %% ../nbs/60_study.ipynb #1b37dbe8
 def trainer_of(
     session: Session,
     arm: str,
@@ -202,7 +215,7 @@ def train_arm(
     save_checkpoint(trainer, checkpoint)
     return Trained(arm, seed, stack, trainer.history, study.arms[arm], study.batch_size)
 
-# %% ../nbs/60_study.ipynb #e633622b
+# %% ../nbs/60_study.ipynb #5f8be29a
 def measure(
     study: Study,
     trained: Trained,
@@ -222,7 +235,7 @@ def measure(
     frames["restarts"] = pd.DataFrame([vars(r) for r in history.restarts], columns=names)
     return frames
 
-# %% ../nbs/60_study.ipynb #3c5b9f77
+# %% ../nbs/60_study.ipynb #170dd9e1
 def write_frames(
     place: Path,  # a folder, which appears whole or not at all
     frames: Mapping[str, pd.DataFrame],
@@ -234,13 +247,13 @@ def write_frames(
     for level, frame in frames.items(): frame.to_csv(part / f"{level}.csv", index=False)
     os.replace(part, place)
 
-# %% ../nbs/60_study.ipynb #5df98bef
+# %% ../nbs/60_study.ipynb #b0c3264e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
-    "The frames of a folder, to the last bit; only an empty cell is no number."
-    how = dict(float_precision="round_trip", keep_default_na=False, na_values=[""])
+    "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
+    how = dict(keep_default_na=False, na_values=[""])
     return {path.stem: pd.read_csv(path, **how) for path in sorted(place.glob("*.csv"))}
 
-# %% ../nbs/60_study.ipynb #2cc8d757
+# %% ../nbs/60_study.ipynb #cb250766
 def examined(
     session: Session,
     arm: str,
@@ -260,23 +273,24 @@ def examined(
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
 
-# %% ../nbs/60_study.ipynb #9b449860
+# %% ../nbs/60_study.ipynb #f67b00db
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
     return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
 
-# %% ../nbs/60_study.ipynb #83a062e3
+# %% ../nbs/60_study.ipynb #2c3ee360
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
     "The same rows, with what they belong to before them."
     return pd.DataFrame({name: [value] * len(frame) for name, value in values.items()}).join(frame)
 
-# %% ../nbs/60_study.ipynb #f92add8d
+# %% ../nbs/60_study.ipynb #ad84a13f
 def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     "The rows of what is measured of a source alone, with the seed."
     if not session.study.rivals: return {}
     source = session.sources(seed)
-    what = {"rivals": source.key, "seed": seed, "batch_size": session.study.batch_size}
+    shapes = [arm.described["sae"] for arm in session.study.arms.values()]  # rivals may be as large as members
+    what = {"rivals": source.key, "seed": seed, "batch_size": session.study.batch_size, "shapes": shapes}
     name = sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
     place = session.folder.path / "measured" / f"rivals-{name}"
     if not place.exists():
@@ -284,7 +298,7 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
         write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
-# %% ../nbs/60_study.ipynb #507a7020
+# %% ../nbs/60_study.ipynb #8019e8a1
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
 
@@ -309,14 +323,14 @@ def run(
     shutil.rmtree(folder.path / "activations", ignore_errors=True)  # where sources keep what they can make again
     return result
 
-# %% ../nbs/60_study.ipynb #550ea5f7
+# %% ../nbs/60_study.ipynb #bb9af59c
 def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     "The frames of one level below each other."
     levels = dict.fromkeys(level for part in parts for level in part)
     found = {level: [part[level] for part in parts if level in part] for level in levels}
     return {level: pd.concat([f for f in fs if len(f)] or fs[:1], ignore_index=True) for level, fs in found.items()}
 
-# %% ../nbs/60_study.ipynb #b3d1e7c8
+# %% ../nbs/60_study.ipynb #72495220
 def publish(result: Result, folder: RunFolder) -> None:
     "Write what a run leaves: a CSV file for every level, `metrics.json`, figures and the report."
     study = result.study
@@ -330,7 +344,7 @@ def publish(result: Result, folder: RunFolder) -> None:
         report.parts += made if isinstance(made, list) else [made] if made else []
     report.write(folder)
 
-# %% ../nbs/60_study.ipynb #1afe7507
+# %% ../nbs/60_study.ipynb #a8479fff
 def metrics(result: Result) -> dict[str, float]:
     "The figures of a run under flat keys: those of members that are shown, those of stacks, and the study's own."
     study, stacks = result.study, result.frames["stacks"]
@@ -338,30 +352,3 @@ def metrics(result: Result) -> dict[str, float]:
     for q in stacks.columns.drop(["arm", "seed"]):
         numbers |= {f"{arm}/{q}/seed{seed}": v for arm, seed, v in zip(stacks["arm"], stacks["seed"], stacks[q])}
     return finite(numbers | dict(study.numbers(result) if study.numbers else {}))
-
-# %% ../nbs/60_study.ipynb #aaeb28bf
-@dataclass(frozen=True)
-class StudyOptions:
-    "What is common to the options of all studies."
-
-    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = TrainConfig(steps=2000, mutual=Mutual())  # of the MFR arm
-    d_hidden: int = 512  # latents of each member, f
-    k: int | tuple[int, ...] = 32  # active latents: one number, or one per member
-    n: int = 2  # members of each stack
-    tied: bool = SAEConfig.tied  # the decoder is the encoder with rows of unit length
-    relu: bool = SAEConfig.relu  # clip active values at 0
-    decoder_bias: bool | Literal["fixed"] = SAEConfig.decoder_bias  # b, starts at the mean; "fixed" stays
-    batch_size: int = 500  # examples in a batch, b
-    seeds: int = 1  # repetitions, each with starts and stream of its own
-    seed: int = 0  # of the first repetition
-    arms: Path | None = None  # a TOML file of other arms than baseline and MFR
-
-    def __post_init__(self):
-        at_least(1, batch_size=self.batch_size, seeds=self.seeds)
-        self.compared(1)  # checks shape and training, and the file of arms
-
-    def compared(self, d_in: int) -> dict[str, Arm]:
-        "The arms for data of a width: those of the file, or the baseline and the MFR arm."
-        shape = (self.d_hidden, self.k, self.n, self.tied)
-        sae = SAEConfig(d_in, *shape, relu=self.relu, decoder_bias=self.decoder_bias)
-        return read_arms(self.arms, Arm(sae, self.train)) if self.arms else baseline_and_mfr(sae, self.train)

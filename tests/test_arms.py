@@ -8,7 +8,7 @@ from mfr.train import TrainConfig
 from mfr.arms import Arm, read_arms
 
 
-# %% ../nbs/43_arms.ipynb #9af5b210
+# %% ../nbs/43_arms.ipynb #fc87493c
 @pytest.mark.parametrize(("text", "words"), [
     ("[arms.a", "cannot be read as one"),
     ("[arm.a]\nk = 2", "nothing but arms, axes, got 'arm'"),

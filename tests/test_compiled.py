@@ -47,7 +47,8 @@ def screened(x, W, c, k):
 # %% ../nbs/02_compiled.ipynb #1b71600d
 @settings(deadline=None, max_examples=60)
 @given(f=st.integers(1, 400), d=st.integers(1, 40), levels=st.sampled_from([1, 3, 10**6]),
-       scale=st.sampled_from([1e-6, 1.0, 1e6]), offset=st.sampled_from([0, 1, 100]), seed=st.integers(0, 999), data=st.data())
+       scale=st.sampled_from([1e-6, 1.0, 1e6]), offset=st.sampled_from([0, 1, 100]),
+       seed=st.integers(0, 999), data=st.data())
 def test_screened_selection_is_exact(f, d, levels, scale, offset, seed, data):
     "Every row is right or reported hard: integers that tie, copies of rows, large common offsets, extreme scales."
     rng, k = np.random.default_rng(seed), data.draw(st.integers(1, f))

@@ -2,7 +2,6 @@
 import ast
 import subprocess
 import sys
-import time
 
 import pytest
 from nbdev.config import get_config
@@ -37,8 +36,8 @@ def imported(module):
 
 
 def test_the_reader_of_imports_sees_relative_ones():
-    assert {"mfr.kernels", "mfr.select", "mfr.similarity"} <= set(imported("mfr.sae"))
-    assert "mfr.data.synthetic" in set(imported("mfr.studies.synthetic_study"))
+    assert {"mfr.autoencode", "mfr.select", "mfr.similarity"} <= set(imported("mfr.sae"))
+    assert "mfr.checks" in set(imported("mfr.data.synthetic"))
 
 
 @pytest.mark.parametrize("module", NUMBER)
@@ -73,12 +72,10 @@ def test_nothing_is_unpickled():
 
 
 def test_import_takes_less_than_two_seconds():
-    "The best of three, so that a busy machine is not mistaken for a slow import."
-    def seconds():
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import mfr"], check=True)
-        return time.perf_counter() - start
-    assert min(seconds() for _ in range(3)) < 2
+    "The best of three, of the processor's own seconds, so that a busy machine is not mistaken for a slow import."
+    code = [sys.executable, "-c", "import mfr, time; print(time.process_time())"]
+    times = [float(subprocess.run(code, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    assert min(times) < 2
 
 
 def test_the_benchmarks_stay_outside():

@@ -7,8 +7,9 @@ import pytest
 STEP = """
 import resource, sys
 import torch
-from mfr import SAEConfig, SAEStack, TrainConfig
-from mfr.train import Trainer, keep_memory
+from mfr.mutual import Mutual
+from mfr.sae import SAEConfig, SAEStack
+from mfr.train import TrainConfig, Trainer, keep_memory
 import numba, scipy.optimize, scipy.sparse.csgraph
 from mfr import compiled
 
@@ -18,7 +19,7 @@ keep_memory()
 imported = peak()
 stack = SAEStack(SAEConfig(d_in=512, d_hidden=65_536, k=32, n=2))
 built = peak()
-trainer = Trainer(stack, TrainConfig(steps=1, alpha_rel=0.003, matching=sys.argv[1], nearest=16))
+trainer = Trainer(stack, TrainConfig(steps=1, mutual=Mutual(matching=sys.argv[1])))
 gen = torch.Generator().manual_seed(0)
 trainer.step(torch.randn(1024, 512, generator=gen))
 print(peak() - imported, built - imported)
@@ -39,7 +40,7 @@ CORPUS = """
 import resource, sys
 import mne
 import numpy as np
-from mfr.eeg.recordings import gather
+from mfr.eeg.corpus import gather
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # MiB
 

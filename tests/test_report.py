@@ -6,13 +6,17 @@ import matplotlib.pyplot as plt
 import mfr
 import numpy as np
 import pandas as pd
+import pytest
 import re
+import shutil
+import subprocess
 import sys
 from mfr.runs import RunFolder
-from mfr.report import GLOSSARY, Part, Report, WORD, cell, command_line, html, table
+from pathlib import Path
+from mfr.report import GLOSSARY, Html, Part, Report, WORD, cell, command_line, html, table
 
 
-# %% ../nbs/54_report.ipynb #c83248ab
+# %% ../nbs/54_report.ipynb #c907b13e
 def sample_report(rows=40, figures=8, arm="plain"):
     "A report with long tables and many figures."
     report = Report("Study", "The arms do not differ.", "Made of nothing.")
@@ -41,6 +45,30 @@ def test_a_page_folds_when_it_is_full():
     parts = re.findall(r'<details class="part"( open)?>', page)
     assert parts[0] and parts[1] and not parts[8]
     assert "All 40 rows" in page
+
+
+def size_in_browser(page, width, folder):
+    "Width and height in pixels of a page in a frame of some width (a browser's window has a least width)."
+    said = "document.title = [e.scrollWidth, e.scrollHeight]"
+    frame = Html("<title></title><iframe srcdoc='{}' style='width:{}px; height:800px; border:0'></iframe>")
+    script = f"frames[0].onload = () => {{ const e = frames[0].document.documentElement; {said}; }}"
+    (folder / "frame.html").write_text(frame.format(page, width) + Html(f"<script>{script}</script>"))
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    command = ["chromium", *options, "--dump-dom", (folder / "frame.html").as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    return tuple(map(int, re.search(r"<title>(\d+),(\d+)", dom).groups()))
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs a browser")
+@pytest.mark.parametrize("width", [390, 1300])
+def test_a_page_fits_a_screen(tmp_path, width):
+    "No sideways scroll, and at most 6,000 pixels tall, whatever a study puts into it."
+    report = sample_report(60, 20, "an arm of a long name, " * 3)
+    wide = {f"a quantity of a long name {i}": [0.5] * 3 for i in range(20)}
+    report.add("Wide", pd.DataFrame(wide))
+    page = html(report, {"path": "x" * 200}, [Path("runs") / f"{'y' * 80}-{i}" for i in range(30)], "mfr " + "z" * 200)
+    across, tall = size_in_browser(page, width, tmp_path)
+    assert across <= width and tall <= 6000
 
 
 def test_the_glossary_holds_what_occurs():

@@ -7,7 +7,7 @@ import pytest
 from mfr.runs import RunFolder, undo_if_empty
 
 
-# %% ../nbs/42_runs.ipynb #fc81faea
+# %% ../nbs/42_runs.ipynb #49bf46d7
 def test_a_run_does_no_harm(tmp_path):
     "Neither another run nor a stranger's folder is touched, and overwriting leaves what is not the run's."
     run = RunFolder(tmp_path / "run", {"steps": 5})
@@ -54,15 +54,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_what_fails_at_the_start_leaves_nothing(tmp_path):
     "Neither before the first write nor with only the configuration written; but what a run has made stays."
-    with pytest.raises(MemoryError), undo_if_empty(RunFolder(tmp_path / "huge", {})): raise MemoryError
-    with pytest.raises(MemoryError), undo_if_empty(RunFolder(tmp_path / "huge", {})) as run:
-        assert run.path.exists()
-        raise MemoryError
+    def fails(folder, writes=None, **kw):
+        with undo_if_empty(RunFolder(tmp_path / folder, {}, **kw)) as run:
+            if writes is not None: assert run.path.exists()
+            if writes: run.write(writes, "step\n1\n")
+            raise MemoryError
+    with pytest.raises(MemoryError): fails("huge")
+    with pytest.raises(MemoryError): fails("huge", "")
     assert not (tmp_path / "huge").exists()
-    with pytest.raises(KeyboardInterrupt), undo_if_empty(RunFolder(tmp_path / "stopped", {})) as run:
-        run.write("history.csv", "step\n1\n")
-        raise KeyboardInterrupt
+    with pytest.raises(MemoryError): fails("stopped", "history.csv")
     assert (tmp_path / "stopped" / "history.csv").exists()
-    new = RunFolder(tmp_path / "stopped", {}, overwrite=True)
-    with pytest.raises(ImportError), undo_if_empty(new): raise ImportError
+    with pytest.raises(MemoryError): fails("stopped", overwrite=True)
     assert (tmp_path / "stopped" / "history.csv").exists()  # the old run is not lost to one that never began

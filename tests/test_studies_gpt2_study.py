@@ -4,69 +4,130 @@
 
 import numpy as np
 import os
+import pandas as pd
 import pytest
 import subprocess
 import sys
 import torch
 from dataclasses import replace
+from mfr.features import page
 from mfr.study import RunOptions
+from mfr.study import run
 from pathlib import Path
 from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.studies.gpt2_study import LanguageStudy, MFR, PRESETS, open_text, run
+from mfr.studies.gpt2_study import ADVISED, GPT2Study, both_tables, sequences
 
 
 # %% ../nbs/64_gpt2_study.ipynb #07e65f23
-@pytest.mark.parametrize(("model", "path"), [("llama", "model.layers.1.mlp"), ("neox", "gpt_neox.layers.1.mlp")])
-def test_any_model_from_a_folder(tmp_path, model, path):
-    "A Llama and a GPT-NeoX of random weights, saved locally, with a tokenizer of its own kind, on a text file."
+def saved_model(folder, kind):
+    "A Llama or a GPT-NeoX of random weights with a tokenizer of its own kind, and a text file beside it."
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
     torch.manual_seed(0)
-    shape = dict(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32)
-    made = LlamaForCausalLM(LlamaConfig(**shape)) if model == "llama" else GPTNeoXForCausalLM(GPTNeoXConfig(**shape))
-    made.save_pretrained(tmp_path / "model")
+    shape = dict(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+    shape |= dict(max_position_embeddings=32)
+    made = LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else GPTNeoXForCausalLM(GPTNeoXConfig(**shape))
+    made.save_pretrained(folder / "model")
     words = {w: i for i, w in enumerate(["<eos>", "<unk>", *"abcdefghijklmnopqrstuvwxyz ."])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>").save_pretrained(tmp_path / "model")
-    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 400)
-    study = LanguageStudy(replace(MFR, steps=20, renew=5), model=str(tmp_path / "model"), path=path, text=str(tmp_path / "text.txt"), length=32, test_sequences=8,
-                          d_hidden=32, k=(2, 4), n=2, batch_size=100, features=5)
-    table = run(study, RunOptions(tmp_path / "run"))
-    assert table["k"].tolist() == [2, 4] and np.isfinite(table[["loss MFR", "CE MFR", "loss baseline", "CE baseline"]].to_numpy()).all()
-    assert (tmp_path / "run" / "report.html").read_text().count('class="latent"') == 5
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>")
+    fast.save_pretrained(folder / "model")
+    (folder / "text.txt").write_text("the cat sat on the mat. " * 400)
+    return {"model": str(folder / "model"), "text": str(folder / "text.txt")}
 
 
-@pytest.mark.skipif(not (DATA := Path(os.environ.get("MFR_DATA", "../shared/data"))).is_dir(), reason="needs the data in $MFR_DATA")
-def test_the_real_tokenizer(tmp_path):
-    "GPT-2's own vocabulary, through the same path: the tokens of the text, known from elsewhere, packed without loss."
+def run_it(study, out, **options):
+    options = RunOptions(out, **options)
+    return run(study.study(options), options, study)
+
+
+QUICK = GPT2Study(
+    replace(ADVISED, steps=20), length=32, test_sequences=8, d_hidden=32, k=(2, 4), n=2, batch_size=100, features=5,
+)  # fmt: skip
+
+
+MODULES = {"llama": "model.layers.1.mlp", "neox": "gpt_neox.layers.1.mlp"}
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_any_model_from_a_folder(tmp_path, kind):
+    result = run_it(replace(QUICK, path=MODULES[kind], **saved_model(tmp_path, kind)), tmp_path / "run")
+    table = both_tables(result.members)
+    assert table["k"].tolist() == [2, 4]
+    assert np.isfinite(table[["loss MFR", "CE MFR", "loss baseline", "CE baseline"]].to_numpy(dtype=float)).all()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count('class="latent"') == 5 and "in one seed" in page
+
+
+def test_any_arms_of_a_file(tmp_path):
+    "Names that are not ours, shapes that differ, a stack of one: each is spliced, the model alone is measured once."
+    (tmp_path / "arms.toml").write_text('''
+        [arms.plain]
+        [arms.alone]
+        n = 1
+        k = 3
+        [arms.untied]
+        tied = false
+        relu = true
+        decoder_bias = true
+        steps = 30
+    ''')
+    plain = replace(QUICK.train, mutual=None)
+    options = replace(QUICK, train=plain, arms=tmp_path / "arms.toml", features=0, seeds=2, test_sequences=2)
+    study = options.study(RunOptions(tmp_path / "run"))
+    result = run(study, RunOptions(tmp_path / "run"), options)
+    assert options.tokens == 3000 and result.arms == ["plain", "alone", "untied"]
+    assert result.members["CE"].notna().all() and result.frames["scores"]["CE"].nunique() == 3
+    assert "untied" in study.conclusion(result)
+    assert "Distances of decoders" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_run_is_extended_by_a_seed_and_repeats_nothing(tmp_path):
+    first = replace(QUICK, features=0, test_sequences=2)
+    a = run_it(first, tmp_path / "run")
+    b = run_it(replace(first, seeds=2), tmp_path / "run", resume=True)
+    pd.testing.assert_frame_equal(a.members, b.members[b.members.seed == 0].reset_index(drop=True))
+    assert len(b.members) == 8 and not (tmp_path / "run" / "activations").exists()
+
+
+@pytest.mark.skipif(not (DATA := Path(os.environ.get("MFR_DATA", "../shared/data"))).is_dir(), reason="needs $MFR_DATA")
+def test_the_real_tokenizer():
+    "GPT-2's own vocabulary: the tokens of the text, known from elsewhere, packed without loss."
     from transformers import GPT2TokenizerFast
     tokenizer = GPT2TokenizerFast(str(DATA / "gpt2_vocab/encoder.json"), str(DATA / "gpt2_vocab/vocab.bpe"))
-    study = LanguageStudy(text=str(DATA / "text/tinyshakespeare.txt"), length=512)
-    held_out, rest = open_text(study, tokenizer)
-    packed = [*held_out, *rest]
+    text = DATA / "text/tinyshakespeare.txt"
+    study = GPT2Study(text=str(text), length=512)
+    packed = [*sequences(study, tokenizer, True), *sequences(study, tokenizer, False)]
     assert len(packed) == (338_025 + 1) // 512  # one token before the document
     assert packed[0][0] == tokenizer.eos_token_id == 50256
-    assert tokenizer.decode(packed[0][1:]) == (DATA / "text/tinyshakespeare.txt").read_text()[: len(tokenizer.decode(packed[0][1:]))]
+    first = tokenizer.decode(packed[0][1:])
+    assert first == text.read_text()[: len(first)]
 
 
 def test_offline_and_uncached_is_one_sentence(tmp_path):
     "As a process of its own, which has no network."
-    command = [sys.executable, "-c", "import sys; from mfr.cli import main; sys.exit(main(sys.argv[1:]))", "gpt2", "--model", "gpt2", "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")})
-    assert done.returncode == 2 and "`hf download gpt2` fetches it once" in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()
+    code = (
+        "import sys; from pathlib import Path; from mfr.study import RunOptions\n"
+        "from mfr.studies.gpt2_study import PRESETS\n"
+        "try: PRESETS['paper'].study(RunOptions(Path(sys.argv[1])))\n"
+        "except ValueError as e: sys.exit(str(e))"
+    )
+    offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, env=offline)
+    assert done.returncode == 1 and "`hf download gpt2` fetches it once" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "run").exists()
 
 
 def test_too_little_text_is_named(tmp_path):
-    with pytest.raises(ValueError, match="text: expected 4000 held-out sequences and more"): run(replace(small_study(), test_sequences=4000, length=1024), RunOptions(tmp_path / "a"))
+    few = replace(QUICK, train=replace(ADVISED, steps=30), batch_size=500)
+    with pytest.raises(ValueError, match="text: expected 4000 held-out sequences and more"):
+        run_it(replace(few, test_sequences=4000, length=1024), tmp_path / "a")
     (tmp_path / "short.txt").write_text("a few words. " * 900)
-    short = replace(small_study(), text=str(tmp_path / "short.txt"), length=64)
-    with pytest.raises(ValueError, match="text: expected 15,000 tokens for 30 batches of 500, got 11,"): run(short, RunOptions(tmp_path / "b"))
-
-
-def small_study():
-    return replace(PRESETS["tiny"], train=replace(MFR, steps=30), test_sequences=4, d_hidden=64, features=0)
+    with pytest.raises(ValueError, match="text: expected 15,000 tokens for 30 batches of 500, got 11,"):
+        run_it(replace(few, text=str(tmp_path / "short.txt"), length=64, test_sequences=4), tmp_path / "b")
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()

@@ -4,34 +4,47 @@
 
 import numpy as np
 import pytest
-import torch
-from mfr.saving import load
+from mfr.mutual import Mutual
 from mfr.study import RunOptions
+from mfr.study import run
 from mfr.train import TrainConfig
-from mfr.studies.train_study import VectorStudy, run
+from mfr.studies.train_study import TrainStudy
 
 
 # %% ../nbs/62_train_study.ipynb #af609660
-def test_nothing_is_written_for_a_file_that_cannot_be_used(tmp_path):
-    np.save(tmp_path / "x.npy", np.ones((20, 4), np.float32))
-    cases = [(dict(activations=tmp_path / "none.npy"), FileNotFoundError, "is not a file"), (dict(activations=tmp_path / "x.npy", batch_size=500), ValueError, "training rows")]
-    for kw, error, words in cases:
-        with pytest.raises(error, match=words): run(VectorStudy(**kw, d_hidden=8, k=2), RunOptions(tmp_path / "run"))
-        assert not (tmp_path / "run").exists()
+def rows(value=None, at=17, n=100):
+    x = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
+    if value is not None: x[at, 2] = value
+    return x
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_broken_row_is_named_and_what_was_trained_is_kept(tmp_path, value):
-    x = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32); x[17, 2] = value
-    np.save(tmp_path / "x.npy", x)
-    study = VectorStudy(tmp_path / "x.npy", d_hidden=8, k=2, batch_size=10, train=TrainConfig(steps=50))
-    with pytest.raises(ValueError, match="expected finite numbers, found NaN or Inf in batch"): run(study, RunOptions(tmp_path / "run"))
-    assert torch.isfinite(load(tmp_path / "run" / "stacks" / "baseline-0").W).all()
+TINY = dict(d_hidden=8, k=2, batch_size=10, train=TrainConfig(steps=5, mutual=Mutual(weight=0.01)))
 
 
-@pytest.mark.parametrize("kw", [dict(arms="baseline", n=1), dict(tied=False, decoder_bias=True, relu=True, k=(1, 3)), dict(pca_rows=0, seeds=2)], ids=str)
+@pytest.mark.parametrize(("x", "kw", "error", "words"), [
+    (None, {}, FileNotFoundError, "is not a file"),
+    (rows(), dict(batch_size=500), ValueError, "training rows"),
+    (rows(np.nan), {}, ValueError, "row 17 of 100 holds NaN or Inf"),
+    (rows(np.inf, at=99), {}, ValueError, "row 99 of 100 holds NaN or Inf"),  # a held-out row
+    (np.ones((100, 4), np.float32), {}, ValueError, "expected rows that differ, all 100 are the same"),
+    (rows(), dict(n=1), ValueError, "n: expected at least 2 members"),
+], ids=str)
+def test_what_cannot_be_used_is_refused_before_anything_is_written(tmp_path, x, kw, error, words):
+    if x is not None: np.save(tmp_path / "x.npy", x)
+    with pytest.raises(error, match=words):
+        options = TrainStudy(**TINY | kw, activations=tmp_path / "x.npy")
+        run(options.study(), RunOptions(tmp_path / "run"), options)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kw", [
+    dict(n=1, train=TrainConfig(steps=5)),
+    dict(tied=False, decoder_bias=True, relu=True, k=(1, 3)),
+    dict(pca_rows=0, seeds=2),
+    dict(k=8, train=TrainConfig(steps=5, lr=10.0)),
+], ids=str)
 def test_variants_run_to_the_report(tmp_path, kw):
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(100, 4)).astype(np.float64))
-    study = VectorStudy(**dict(activations=tmp_path / "x.npy", d_hidden=8, k=2, batch_size=10, train=TrainConfig(steps=5, alpha_rel=0.01)) | kw)
-    run(study, RunOptions(tmp_path / "run"))
+    np.save(tmp_path / "x.npy", rows().astype(np.float64) + 3)
+    options = TrainStudy(**TINY | kw, activations=tmp_path / "x.npy")
+    run(options.study(), RunOptions(tmp_path / "run"), options)
     assert "data:image/png" in (tmp_path / "run" / "report.html").read_text()

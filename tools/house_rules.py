@@ -15,22 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LINES, TOTAL, COLUMNS = 30, 300, 120
 DEFINITIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 
-NUMBA = "Numba inlines one into the other and keeps what it compiled by the text of a cell: they change together"
-
 # "notebook: names of the cell's definitions" -> why it may be so
-LONG_CELLS: dict[str, str] = {
-    "02_compiled: _separate, _keep": NUMBA,
-    "02_compiled: _upper, _candidates": NUMBA,
-    "02_compiled: _dot, screened_topk": NUMBA,
-    "02_compiled: _add_four, reconstruct": NUMBA,
-}
-SEVERAL_DEFINITIONS: dict[str, str] = {
-    "02_compiled: _moments, _reaching": NUMBA,
-    "02_compiled: _separate, _keep": NUMBA,
-    "02_compiled: _upper, _candidates": NUMBA,
-    "02_compiled: _dot, screened_topk": NUMBA,
-    "02_compiled: _add_four, reconstruct": NUMBA,
-}
+LONG_CELLS: dict[str, str] = {}
+SEVERAL_DEFINITIONS: dict[str, str] = {}
 LONG_LINES: dict[str, str] = {}
 
 # notebook or module -> why it may be so
