@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arms import Arm, Source, StudyOptions, baseline_and_mfr, grid, key, read_arms
+from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, key, read_arms
 from .checkpoint import load_checkpoint, save_checkpoint
 from .checks import at_least
 from .metrics import agreement, evaluate
@@ -37,10 +37,10 @@ from .train import History, Trainer, train
 # %% auto #0
 __all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'closest', 'Study', 'Sources', 'RunOptions', 'Interrupted', 'Session',
            'trainer_of', 'train_arm', 'measure', 'write_frames', 'read_frames', 'examined', 'bears', 'with_columns',
-           'examined_rivals', 'run', 'gathered', 'publish', 'metrics', 'Arm', 'Interval', 'Result', 'Source',
-           'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
+           'examined_rivals', 'run', 'gathered', 'publish', 'with_settings', 'metrics', 'Arm', 'Interval', 'Result',
+           'Source', 'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
 
-# %% ../nbs/60_study.ipynb #ca31871d
+# %% ../nbs/60_study.ipynb #19758791
 _all_ = ["Arm", "Interval", "Result", "Source", "StudyOptions", "baseline_and_mfr", "grid", "read_arms"]
 
 # %% ../nbs/60_study.ipynb #b064890a
@@ -54,7 +54,7 @@ class Trained(NamedTuple):
     config: Arm
     batch_size: int = 500  # of its training
 
-# %% ../nbs/60_study.ipynb #65d349b1
+# %% ../nbs/60_study.ipynb #fd517388
 def tidy(
     level: str,  # "stacks", "members", "latents", or any other name in the plural
     columns: Mapping[str, Any] | pd.DataFrame,  # name -> number, (n,) or (n, m), all of one shape; a frame stays
@@ -68,7 +68,7 @@ def tidy(
     names = ("member", level.removesuffix("s"))
     return pd.DataFrame(dict(zip(names, index)) | {name: a.ravel() for name, a in arrays.items()})
 
-# %% ../nbs/60_study.ipynb #7235ff37
+# %% ../nbs/60_study.ipynb #23954014
 @torch.no_grad()
 def reconstruction(
     trained: Trained,
@@ -85,7 +85,7 @@ def reconstruction(
     latents = {"density": e.density, "agreement": shared, "closest": closest(stack.decoder, alive)}
     return {"members": members, "latents": latents, "stacks": {"held-out rows": e.rows}}
 
-# %% ../nbs/60_study.ipynb #55314cb9
+# %% ../nbs/60_study.ipynb #25679904
 def closest(
     D: Float[Tensor, "n f d"],  # decoder rows
     alive: Bool[Tensor, "n f"],  # latents that count
@@ -97,7 +97,7 @@ def closest(
         if mine.any() and len(others): out[i, mine.numpy()] = nearest(D[i, mine], others)[0].cpu().numpy()
     return out
 
-# %% ../nbs/60_study.ipynb #d7292b1b
+# %% ../nbs/60_study.ipynb #22a97b7f
 @dataclass(frozen=True)
 class Study:
     "A comparison: what it trains, on what, what is measured and what is shown."
@@ -123,7 +123,7 @@ class Study:
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds, arms=len(self.arms))
 
-# %% ../nbs/60_study.ipynb #47bc80f6
+# %% ../nbs/60_study.ipynb #554c6e84
 class Sources:
     "The sources of a study, opened when asked for; those of one repetition are kept open."
 
@@ -158,11 +158,11 @@ class RunOptions:
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: expected a GPU for {self.device!r}, PyTorch finds none")
 
-# %% ../nbs/60_study.ipynb #92ec1211
+# %% ../nbs/60_study.ipynb #ec6cc0dc
 class Interrupted(KeyboardInterrupt):
     "A study was stopped by Ctrl-C or SIGTERM; the message says what was kept and where."
 
-# %% ../nbs/60_study.ipynb #c395e18c
+# %% ../nbs/60_study.ipynb #de24d95a
 @dataclass
 class Session:
     "A study in the course of a run."
@@ -177,7 +177,7 @@ class Session:
         "Of an arm's stack; without steps, that of its checkpoint."
         return key(self.study.arms[arm], self.sources(seed, arm), seed, self.study.batch_size, steps)
 
-# %% ../nbs/60_study.ipynb #1b37dbe8
+# %% ../nbs/60_study.ipynb #e50e9b28
 def trainer_of(
     session: Session,
     arm: str,
@@ -215,7 +215,7 @@ def train_arm(
     save_checkpoint(trainer, checkpoint)
     return Trained(arm, seed, stack, trainer.history, study.arms[arm], study.batch_size)
 
-# %% ../nbs/60_study.ipynb #5f8be29a
+# %% ../nbs/60_study.ipynb #2d24e537
 def measure(
     study: Study,
     trained: Trained,
@@ -235,7 +235,7 @@ def measure(
     frames["restarts"] = pd.DataFrame([vars(r) for r in history.restarts], columns=names)
     return frames
 
-# %% ../nbs/60_study.ipynb #170dd9e1
+# %% ../nbs/60_study.ipynb #bf50a330
 def write_frames(
     place: Path,  # a folder, which appears whole or not at all
     frames: Mapping[str, pd.DataFrame],
@@ -247,13 +247,13 @@ def write_frames(
     for level, frame in frames.items(): frame.to_csv(part / f"{level}.csv", index=False)
     os.replace(part, place)
 
-# %% ../nbs/60_study.ipynb #b0c3264e
+# %% ../nbs/60_study.ipynb #70c5daa7
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
     "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
     how = dict(keep_default_na=False, na_values=[""])
     return {path.stem: pd.read_csv(path, **how) for path in sorted(place.glob("*.csv"))}
 
-# %% ../nbs/60_study.ipynb #cb250766
+# %% ../nbs/60_study.ipynb #6d971ff4
 def examined(
     session: Session,
     arm: str,
@@ -273,18 +273,18 @@ def examined(
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
 
-# %% ../nbs/60_study.ipynb #f67b00db
+# %% ../nbs/60_study.ipynb #ba3448a4
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
     return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
 
-# %% ../nbs/60_study.ipynb #2c3ee360
+# %% ../nbs/60_study.ipynb #081a169b
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
     "The same rows, with what they belong to before them."
     return pd.DataFrame({name: [value] * len(frame) for name, value in values.items()}).join(frame)
 
-# %% ../nbs/60_study.ipynb #ad84a13f
+# %% ../nbs/60_study.ipynb #f6b97095
 def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     "The rows of what is measured of a source alone, with the seed."
     if not session.study.rivals: return {}
@@ -298,7 +298,7 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
         write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
-# %% ../nbs/60_study.ipynb #8019e8a1
+# %% ../nbs/60_study.ipynb #d5b6a04a
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
 
@@ -323,18 +323,19 @@ def run(
     shutil.rmtree(folder.path / "activations", ignore_errors=True)  # where sources keep what they can make again
     return result
 
-# %% ../nbs/60_study.ipynb #bb9af59c
+# %% ../nbs/60_study.ipynb #11e2a90f
 def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     "The frames of one level below each other."
     levels = dict.fromkeys(level for part in parts for level in part)
     found = {level: [part[level] for part in parts if level in part] for level in levels}
     return {level: pd.concat([f for f in fs if len(f)] or fs[:1], ignore_index=True) for level, fs in found.items()}
 
-# %% ../nbs/60_study.ipynb #72495220
+# %% ../nbs/60_study.ipynb #b1edfcbc
 def publish(result: Result, folder: RunFolder) -> None:
     "Write what a run leaves: a CSV file for every level, `metrics.json`, figures and the report."
     study = result.study
-    for level, frame in result.frames.items(): folder.write(f"{level}.csv", frame.to_csv(index=False))
+    frames = result.frames | {"members": with_settings(result)}
+    for level, frame in frames.items(): folder.write(f"{level}.csv", frame.to_csv(index=False))
     folder.write("metrics.json", json.dumps(metrics(result), indent=1) + "\n")
     said = study.conclusion(result)
     notes = (*study.notes, *cautions(result))
@@ -344,7 +345,13 @@ def publish(result: Result, folder: RunFolder) -> None:
         report.parts += made if isinstance(made, list) else [made] if made else []
     report.write(folder)
 
-# %% ../nbs/60_study.ipynb #a8479fff
+# %% ../nbs/60_study.ipynb #f7a40d36
+def with_settings(result: Result) -> pd.DataFrame:
+    "The members, with a column for every setting in which the arms differ: a tidy table for whoever plots it."
+    chosen = pd.DataFrame(differences(result.study.arms)).T.add_prefix("setting: ")
+    return result.members.join(chosen, on="arm")
+
+# %% ../nbs/60_study.ipynb #fdac9215
 def metrics(result: Result) -> dict[str, float]:
     "The figures of a run under flat keys: those of members that are shown, those of stacks, and the study's own."
     study, stacks = result.study, result.frames["stacks"]

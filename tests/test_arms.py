@@ -8,10 +8,10 @@ from mfr.train import TrainConfig
 from mfr.arms import Arm, read_arms
 
 
-# %% ../nbs/43_arms.ipynb #fc87493c
+# %% ../nbs/43_arms.ipynb #16ad749a
 @pytest.mark.parametrize(("text", "words"), [
     ("[arms.a", "cannot be read as one"),
-    ("[arm.a]\nk = 2", "nothing but arms, axes, got 'arm'"),
+    ("[arm.a]\nk = 2", "nothing but arms, axes, study, preset, options, got 'arm'"),
     ("arms = 3", "expected arms as tables"),
     ("[arms]\na = 1", "expected arms as tables"),
     ("", "expected arms as tables"),

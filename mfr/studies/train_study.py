@@ -25,14 +25,14 @@ from ..plots import palette, plot_fvu, tidy
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, differences_part, headline, members_part, training_part
-from ..study import Study, StudyOptions, reconstruction
+from ..study import RunOptions, Study, StudyOptions, reconstruction
 from ..train import TrainConfig
 
 # %% auto #0
 __all__ = ['LEVELS', 'DIGITS', 'SECTIONS', 'checked', 'beside_pca', 'pca_of', 'figure_fvu', 'pca_part', 'shared_latents',
            'shared_part', 'figure_density', 'density_part', 'TrainStudy', 'pca_rival', 'more_numbers', 'lead']
 
-# %% ../../nbs/62_train_study.ipynb #7dd761d2
+# %% ../../nbs/62_train_study.ipynb #ee568ac2
 def checked(
     data: Vectors,
     centred: bool,  # will a decoder bias take care of the mean?
@@ -41,7 +41,7 @@ def checked(
     found = check_rows(in_blocks(data.rows))
     return found._replace(off_centre=min(found.off_centre, 1.0)) if centred else found
 
-# %% ../../nbs/62_train_study.ipynb #dc461b2b
+# %% ../../nbs/62_train_study.ipynb #c23d3940
 def beside_pca(
     data: Vectors,
     seed: int,  # decides the rows
@@ -54,12 +54,12 @@ def beside_pca(
     fvu = pca_fvu(data.take(chosen), data.held_out(4096), ks) if ks else []
     return {"rivals": pd.DataFrame({"method": "PCA", "k": ks, "FVU": fvu}, columns=["method", "k", "FVU"])}
 
-# %% ../../nbs/62_train_study.ipynb #c97a7769
+# %% ../../nbs/62_train_study.ipynb #8a7974f2
 def pca_of(result: Result) -> dict[int, float]:
     "k -> FVU of PCA, mean over seeds; empty if it was not asked for."
     return result.frames["rivals"].groupby("k")["FVU"].mean().to_dict()
 
-# %% ../../nbs/62_train_study.ipynb #d896cc29
+# %% ../../nbs/62_train_study.ipynb #3e1e95d5
 def figure_fvu(result: Result) -> Figure:
     "FVU on held-out rows over k, every member, beside PCA."
     fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
@@ -67,13 +67,13 @@ def figure_fvu(result: Result) -> Figure:
     plot_fvu(result.members, {"PCA": pca} if set(result.members["k"]) <= set(pca) else None, palette(result.arms), ax)
     return fig
 
-# %% ../../nbs/62_train_study.ipynb #d8323054
+# %% ../../nbs/62_train_study.ipynb #39943104
 def pca_part(result: Result) -> Part | None:
     "Reconstruction beside PCA."
     text = "Held-out FVU by k. PCA has k components, fitted on training rows."
     return Part("Beside PCA", figure_fvu(result), text, "fvu") if pca_of(result) else None
 
-# %% ../../nbs/62_train_study.ipynb #5f509daa
+# %% ../../nbs/62_train_study.ipynb #0d02757c
 LEVELS = (0.7, 0.9)
 
 
@@ -89,7 +89,7 @@ def shared_latents(
         rows.append({"arm": arm, "seed": seed, "member": member, "live": len(part)} | partners | shares)
     return pd.DataFrame(rows)
 
-# %% ../../nbs/62_train_study.ipynb #4945039a
+# %% ../../nbs/62_train_study.ipynb #007e82d2
 def shared_part(result: Result) -> Part | None:
     "What the members share, each arm in a row; nothing for stacks of one."
     if result.latents["closest"].isna().all(): return None
@@ -100,7 +100,7 @@ def shared_part(result: Result) -> Part | None:
     )
     return Part("Shared latents", table.round(3), text)
 
-# %% ../../nbs/62_train_study.ipynb #fa515c5f
+# %% ../../nbs/62_train_study.ipynb #427d74a5
 def figure_density(result: Result) -> Figure:
     "Histogram of the density of live latents, one outline an arm; dead ones are counted in the legend."
     fig, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
@@ -114,7 +114,7 @@ def figure_density(result: Result) -> Figure:
     ax.legend(frameon=False)
     return tidy(ax).figure
 
-# %% ../../nbs/62_train_study.ipynb #8dc01db9
+# %% ../../nbs/62_train_study.ipynb #3cda8b84
 def density_part(result: Result) -> Part:
     "How often latents are used."
     text = "Density of live latents over held-out rows, members and seeds together."
@@ -136,7 +136,7 @@ class TrainStudy(StudyOptions):
         super().__post_init__()
         at_least(0, pca_rows=self.pca_rows)
 
-    def study(self, device: str = "cpu") -> Study:
+    def study(self, options: RunOptions | None = None) -> Study:
         "The comparison that these options describe; the rows are looked at, and refused if need be."
         data = Vectors(self.activations, self.held_out, self.tensor)
         next(data.batches(self.batch_size))
@@ -147,7 +147,7 @@ class TrainStudy(StudyOptions):
         parts = dict(sections=SECTIONS, rivals=(pca_rival(arms, self.pca_rows),), numbers=more_numbers, digits=DIGITS)
         return Study("train", data, arms, (reconstruction,), **parts, **how_often, **words)
 
-# %% ../../nbs/62_train_study.ipynb #e76f0341
+# %% ../../nbs/62_train_study.ipynb #45cf0d36
 DIGITS = {"k": 0, "FVU": 4, "L0": 1, "dead": 0, "agreement": 3, "restarts": 0}
 SECTIONS = (
     differences_part, members_part, arms_part, shared_part, density_part, pca_part, training_part,
@@ -158,7 +158,7 @@ def pca_rival(arms: dict[str, Arm], rows: int) -> Callable:
     "PCA for every k that an arm has."
     return partial(beside_pca, ks=tuple(k for arm in arms.values() for k in arm.sae.ks), rows=rows)
 
-# %% ../../nbs/62_train_study.ipynb #62fdb18c
+# %% ../../nbs/62_train_study.ipynb #1c3ebddd
 def more_numbers(result: Result) -> dict[str, float]:
     "PCA for every k, and each member's FVU of the last batch."
     out = {f"PCA/FVU/k{k}": v for k, v in pca_of(result).items()}
@@ -167,7 +167,7 @@ def more_numbers(result: Result) -> dict[str, float]:
         out |= {f"{arm}/FVU of the last batch/seed{seed}/member{name[4:]}": v for name, v in last.items()}
     return out
 
-# %% ../../nbs/62_train_study.ipynb #285f37e6
+# %% ../../nbs/62_train_study.ipynb #ceff81d7
 def lead(study: TrainStudy, data: Vectors, rows: RowCheck) -> str:
     "What was run, in a few sentences."
     held_out = len(data) - data.n_train
