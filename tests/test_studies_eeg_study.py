@@ -28,7 +28,8 @@ def quick(**kw):
 
 
 def go(options, folder, **kw):
-    return run(options.study(folder=folder), RunOptions(folder, **kw), options)
+    where = RunOptions(folder, **kw)
+    return run(options.study(where), where, options)
 
 
 def test_real_recordings_and_what_is_wrong_with_some(tmp_path):
