@@ -15,14 +15,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .batch import Batch, as_batch
+from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .mutual import Mutual
 from .reinit import Restart, Restarts, due, inactivity
@@ -86,7 +85,7 @@ class History:
         "The rows with a key for each member's value: loss_0, loss_1, ..."
         return [_flat(row) for row in self.rows]
 
-# %% ../nbs/40_train.ipynb #0df7bc2b
+# %% ../nbs/40_train.ipynb #d65b8267
 def _flat(row: dict) -> dict:
     "Lists as one key for each element."
     out = {}
@@ -122,13 +121,13 @@ def keep_memory() -> None:
     mallopt(-4, 0)  # M_MMAP_MAX: no mapping per block
     mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
-# %% ../nbs/40_train.ipynb #e91db548
+# %% ../nbs/40_train.ipynb #e5afabe8
 def member_views(stack: SAEStack) -> list[list[nn.Parameter]]:
     "The trained parameters of each member, as views of the stack's."
     trained = [p for p in stack.parameters() if p.requires_grad]
     return [[nn.Parameter(p.data[i]) for p in trained] for i in range(stack.config.n)]
 
-# %% ../nbs/40_train.ipynb #c2c8d799
+# %% ../nbs/40_train.ipynb #84a5f9b1
 def open_for_training(stack: SAEStack) -> None:
     "Gradients for every parameter but a fixed decoder bias, which a stack from `mfr.load` has switched off."
     stack.train().requires_grad_(True)
@@ -147,10 +146,10 @@ class Trainer:
         open_for_training(stack)
         self.stack, self.config, self.track = stack, config, track
         self.t, self.history = 0, History()
-        self.terms = copy.deepcopy(config.all_terms)
-        self.restarts = copy.deepcopy(config.restarts)
+        self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
         self.members = member_views(stack)
-        self.optimizer = torch.optim.AdamW(sum(self.members, []), weight_decay=config.weight_decay, fused=True)
+        views = chain.from_iterable(self.members)
+        self.optimizer = torch.optim.AdamW(views, weight_decay=config.weight_decay, fused=True)
         self.broken = torch.zeros((), device=stack.W.device)  # batches left out because something was not finite
         if self.restarts: self.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
         for term in self.terms: term.begin(stack)
@@ -166,7 +165,7 @@ class Trainer:
         record(self, out)
         if self.restarts: begin_again(self, self.restarts)
 
-# %% ../nbs/40_train.ipynb #91f5b0cf
+# %% ../nbs/40_train.ipynb #eb3070a2
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
     "The sum over members of reconstruction and terms."
     total, n = out.loss.sum(), len(out.loss)
@@ -175,7 +174,7 @@ def total_loss(trainer: Trainer, out: Pass) -> Tensor:
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
     return total
 
-# %% ../nbs/40_train.ipynb #0259a5d7
+# %% ../nbs/40_train.ipynb #5b7442a7
 def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
     "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
     finite = torch.isfinite(total.detach())
@@ -185,7 +184,7 @@ def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
         trainer.broken += skip
     elif not finite: raise ValueError(_complaint(trainer, out))
 
-# %% ../nbs/40_train.ipynb #12c63649
+# %% ../nbs/40_train.ipynb #6467399d
 def _complaint(trainer: Trainer, out: Pass) -> str:
     "What is wrong with a step whose loss is not finite."
     bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
@@ -193,7 +192,7 @@ def _complaint(trainer: Trainer, out: Pass) -> str:
     rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
 
-# %% ../nbs/40_train.ipynb #1d23bc68
+# %% ../nbs/40_train.ipynb #fcf250c2
 def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
     shared = [p for p in trainer.stack.parameters() if p.requires_grad]
@@ -204,7 +203,7 @@ def update(trainer: Trainer, total: Tensor) -> None:
     for group in trainer.optimizer.param_groups: group["lr"] = trainer.config.lr_at(trainer.t)
     trainer.optimizer.step()
 
-# %% ../nbs/40_train.ipynb #1c47358d
+# %% ../nbs/40_train.ipynb #53cacd39
 def record(trainer: Trainer, out: Pass) -> None:
     "Keep a row where one is due."
     config, row = trainer.config, {}
@@ -218,7 +217,7 @@ def record(trainer: Trainer, out: Pass) -> None:
         row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
     if row: trainer.history.rows.append({"step": trainer.t} | row)
 
-# %% ../nbs/40_train.ipynb #fe4470fd
+# %% ../nbs/40_train.ipynb #570623a9
 def begin_again(trainer: Trainer, rules: Restarts) -> None:
     "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
     for r in due(rules, trainer.t):
@@ -233,10 +232,10 @@ def begin_again(trainer: Trainer, rules: Restarts) -> None:
         rules.activity.reset(r.member)
         for term in trainer.terms: term.restarted(r.member)
 
-# %% ../nbs/40_train.ipynb #d0433221
+# %% ../nbs/40_train.ipynb #c0fcb671
 STRETCH = 8192  # examples, or a few more, whose mean a decoder bias starts at
 
-# %% ../nbs/40_train.ipynb #bd05cdec
+# %% ../nbs/40_train.ipynb #a9438d76
 def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     "Put the decoder bias at the mean of the first batches, and give all of them back."
     first, rows = [], 0
@@ -246,7 +245,7 @@ def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     if first: centre(stack, torch.cat([as_batch(item, stack.W).x for item in first]).mean(0))
     return chain(first, batches)
 
-# %% ../nbs/40_train.ipynb #f904ece1
+# %% ../nbs/40_train.ipynb #b7857f3b
 def train(
     trainer: Trainer,
     batches: Iterable,  # in any form that `as_batch` takes, continuing at batch number `trainer.t`
@@ -272,7 +271,7 @@ def train(
     trainer.stack.eval()
     return trainer.history
 
-# %% ../nbs/40_train.ipynb #f9e4cdad
+# %% ../nbs/40_train.ipynb #827a52ab
 class Clock:
     "Adds the seconds that pass to a history's, at every mark."
 
@@ -293,12 +292,12 @@ class Clock:
 
     def __exit__(self, *_): self.mark()
 
-# %% ../nbs/40_train.ipynb #419e3090
+# %% ../nbs/40_train.ipynb #b46327ff
 def progress(label: str) -> tqdm:
     "A bar that counts examples; on a terminal alone."
     return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
 
-# %% ../nbs/40_train.ipynb #5d1e5f76
+# %% ../nbs/40_train.ipynb #1e9d5b31
 def advance(bar: tqdm, trainer: Trainer, item: Any) -> None:
     "Move the bar on, and show the loss with every row of the history."
     if bar.disable: return
