@@ -298,10 +298,10 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
         write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
-# %% ../nbs/60_study.ipynb #d5b6a04a
+# %% ../nbs/60_study.ipynb #6f0c1a2b
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
-
+# %% ../nbs/60_study.ipynb #d5b6a04a
 def run(
     study: Study,
     options: RunOptions,  # where, and on what
@@ -310,7 +310,7 @@ def run(
     "Train, measure and report every arm at every seed; or go on with that."
     about = {"study": study.name, "batch_size": study.batch_size, "seeds": study.seeds, "seed": study.seed}
     arms = [{"name": name} | arm.described for name, arm in study.arms.items()]
-    config = {**dict(settings(about if config is None else config)), "compared": arms}
+    config = settings(about if config is None else config) | {"compared": arms}
     folder = RunFolder(options.out, config, options.overwrite, options.resume, MAY_GROW)
     session = Session(study, options, folder, Sources(study))
     with undo_if_empty(folder):
