@@ -125,7 +125,7 @@ def table_by_k(
             found = difference(part, quantity, arm, reference, relative)
             row[f"{arm} - {reference}"] = f"{found:{form}}"
         rows.append(row)
-    return pd.DataFrame(rows).fillna("")
+    return pd.DataFrame(rows).astype(object).fillna("")
 
 # %% ../nbs/59_result.ipynb #71c954c5
 def flat_metrics(

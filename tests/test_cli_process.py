@@ -24,6 +24,7 @@ def test_a_run_writes_its_folder_and_nothing_to_stderr(tmp_path):
     r = mfr("synthetic", *SMALL, "--steps", 40, "--out", tmp_path / "run")
     assert r.returncode == 0 and r.stderr == "", "quiet when not a terminal"
     assert f"report: {tmp_path / 'run' / 'report.html'}" in r.stdout and "MFR mean ± sd" in r.stdout
+    assert "one seed, which says nothing about chance" in r.stdout or "neither better nor worse" in r.stdout
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert all(isinstance(v, (int, float)) for v in metrics.values()) and metrics["baseline/L0/mean"] == 8
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
@@ -46,11 +47,15 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["synthetic", "--k", "129"], "d_hidden = 128, got 129"),
     (["synthetic", "--n", "0"], "n: expected at least"),
     (["synthetic", "--batch-size", "0"], "batch_size: expected at least 1, got 0"),
-    (["synthetic", "--lr", "nan"], "lr: expected a positive number"),
+    (["synthetic", "--lr", "nan"], "lr: expected a number above 0, got nan"),
+    (["synthetic", "--arms", "missing.toml"], "missing.toml: No such file"),
+    (["synthetic", "--d-hidden", "2000000000"], "memory: there is not enough of it"),
     (["synthetic", "--device", "tpu9"], "device: expected"),
     (["synthetic", "--resume"], "has no config.json"),
     (["train"], "--activations"),
     (["train", "--activations", "missing.npy"], "missing.npy is not a file"),
+    (["gpt2", "--path", "no.such.module", "--steps", "1"], "no.such.module"),
+    (["sweep", "missing.toml"], "missing.toml: No such file"),
     (["eeg", "--source", "nowhere"], "nowhere does not exist"),
     (["eeg", "--source", "tuh"], "path: expected with --source tuh"),
     (["eeg", "--eeg.rate", "80"], "rate: expected more than 90 Hz"),
@@ -60,8 +65,60 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
     r = mfr(*args, "--out", tmp_path / "run") if args[0] != "fly" else mfr(*args)
     assert r.returncode == 2 and r.stdout == ""
-    assert words in r.stderr and r.stderr.startswith("mfr: ") and r.stderr.count("\n") == 1 and "Traceback" not in r.stderr
+    assert words in r.stderr and r.stderr.startswith("mfr: ") and r.stderr.count("\n") == 1, r.stderr
     assert not (tmp_path / "run").exists(), "nothing is written for input that cannot be used"
+
+
+def test_parts_of_a_training_by_option(tmp_path):
+    "The penalty's settings are options, None takes it away, and a part that the default lacks can be asked for."
+    def config(*args):
+        assert mfr("synthetic", *SMALL, "--steps", 2, *args, "--out", tmp_path / "run", "--overwrite").returncode == 0
+        return json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config("--mutual.weight", 0.5, "--mutual.matching", "max")["train"]["mutual"]["weight"] == 0.5
+    plain = config("--mutual", "None", "--restarts", "None")
+    assert plain["train"]["mutual"] is None and [arm["name"] for arm in plain["compared"]] == ["baseline"]
+
+
+def test_a_missing_extra_is_one_sentence(tmp_path):
+    "Python without MNE, or without transformers."
+    for command, package, extra in (("eeg", "mne", "eeg"), ("gpt2", "transformers", "gpt2")):
+        code = f"import sys; sys.modules['{package}'] = None; from mfr.cli import main; sys.exit(main())"
+        args = [sys.executable, "-c", code, command, "--out", str(tmp_path / "run")]
+        r = subprocess.run(args, capture_output=True, text=True, env=ENV, timeout=300)
+        assert r.returncode == 2 and f"mfr[{extra}]" in r.stderr and r.stderr.count("\n") == 1, r.stderr
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_goes_on_where_it_was_cut_off_and_grows(tmp_path):
+    "SIGTERM in the middle; resumed, then with one arm more; no stack is trained twice."
+    options = "\n".join(f"{k} = {v}" for k, v in dict(batch_size=64, test_rows=256, n=2, steps=300).items())
+    text = f"study = 'synthetic'\n[options]\n{options}\n[arms.plain]\nmutual = false\n[arms.pulled]\n"
+    (tmp_path / "s.toml").write_text(text)
+    command, out = ["sweep", str(tmp_path / "s.toml"), "--out", str(tmp_path / "run")], tmp_path / "run"
+    p = subprocess.Popen([*MFR, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    wait_for(lambda: (out / "stacks" / "plain-0" / "config.json").exists() or p.poll() is not None)
+    time.sleep(0.3)
+    p.send_signal(signal.SIGTERM)
+    _, err = p.communicate(timeout=120)
+    assert p.returncode == 130 and "interrupted: pulled, seed 0, after" in err and "Traceback" not in err
+    first = {path.name: path.stat().st_mtime_ns for path in (out / "measured").iterdir()}
+    (tmp_path / "s.toml").write_text(text + "mutual.weight = 0.003\n[axes]\nlr = [0.01]\n")
+    assert mfr(*command, "--resume").returncode == 0
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "measured").iterdir()}
+    assert len(first) == 1 and len(after) == 3 and first.items() <= after.items()
+    rows = list(csv.DictReader((out / "members.csv").open()))
+    assert {row["arm"] for row in rows} == {"plain", "pulled", "lr=0.01"} and "setting: lr" in rows[0]
+
+
+def test_a_finished_run_can_be_extended(tmp_path):
+    "More steps go on from the checkpoints, fewer are refused."
+    command = ["synthetic", *SMALL, "--log-every", "20", "--out", tmp_path / "run"]
+    assert mfr(*command, "--steps", 40).returncode == 0
+    assert mfr(*command, "--steps", 80, "--seeds", 2, "--resume").returncode == 0
+    steps = [int(row["step"]) for row in csv.DictReader((tmp_path / "run" / "history.csv").open()) if row["fvu_0"]]
+    assert steps.count(20) == steps.count(80) == 4
+    refused = mfr(*command, "--steps", 60, "--seeds", 2, "--resume")
+    assert refused.returncode == 2 and "steps: expected at least 80" in refused.stderr
 
 
 def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
@@ -69,27 +126,38 @@ def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
     mne = pytest.importorskip("mne")
     from mfr.eeg.simulation import SimulationConfig, simulate
 
-    r = mfr("eeg", "--steps", 4, "--simulation.recordings", 3, "--simulation.seconds", 8, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--batch-size", 8, "--out", tmp_path / "run")
-    assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout and "recordings: 3 used, 0 skipped\n" in r.stdout
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "figures", "history.csv", "metrics.json", "recordings.json", "report.html", "restarts.csv", "stacks"]
-    assert {f"{name}.png" for name in ("by_k", "distances", "gain", "traces", "spectra", "latents", "training")} <= {p.name for p in (tmp_path / "run" / "figures").iterdir()}
+    data = ["--simulation.recordings", 3, "--simulation.seconds", 8, "--batch-size", 8]
+    r = mfr("eeg", "--steps", 4, *data, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--out", tmp_path / "run")
+    assert r.returncode == 0 and r.stderr == "" and "gain over the band-pass" in r.stdout
+    files = {p.name for p in (tmp_path / "run").iterdir()}
+    assert {"config.json", "members.csv", "recordings.json", "report.html", "scores.csv", "stacks"} <= files
+    assert not (tmp_path / "run" / "activations").exists()
+    figures = {f"{name}.png" for name in ("by_k", "distances", "gain", "traces", "spectra", "latents", "training")}
+    assert figures <= {p.name for p in (tmp_path / "run" / "figures").iterdir()}
     s = simulate(SimulationConfig(seconds=8, rate=200.0))
     mne.export.export_raw(tmp_path / "in.edf", s.raw(s.noisy), verbose="error")
-    denoise = ["eeg", "denoise", tmp_path / "in.edf", tmp_path / "out.edf", "--stack", tmp_path / "run" / "stacks" / "MFR-clean-0"]
+    stack = tmp_path / "run" / "stacks" / "MFR-clean-0"
+    denoise = ["eeg", "denoise", tmp_path / "in.edf", tmp_path / "out.edf", "--stack", stack]
     r = mfr(*denoise)
     assert (r.returncode, r.stdout, r.stderr) == (0, f"denoised: {tmp_path / 'out.edf'}\n", "")
     was, now = (mne.io.read_raw_edf(tmp_path / name, verbose="error") for name in ("in.edf", "out.edf"))
-    assert was.ch_names == now.ch_names and was.n_times == now.n_times and was.info["sfreq"] == now.info["sfreq"] == 200
-    for args, words in ((denoise, "pass --overwrite"), (denoise[:2], "IN"), ([*denoise[:4], "--stack", tmp_path], "has no config.json"),
-                        ([*denoise, "--overwrite", "--member", 7], "member: expected between 0 and 1")):
+    assert was.ch_names == now.ch_names and was.n_times == now.n_times
+    assert was.info["sfreq"] == now.info["sfreq"] == 200
+    wrong = {
+        "pass --overwrite": denoise, "IN": denoise[:2], "has no config.json": [*denoise[:4], "--stack", tmp_path],
+        "member: expected between 0 and 1": [*denoise, "--overwrite", "--member", 7],
+    }
+    for words, args in wrong.items():
         r = mfr(*args)
         assert r.returncode == 2 and words in r.stderr and r.stderr.count("\n") == 1, r.stderr
 
 
 def test_a_target_that_exists_is_left_alone(tmp_path):
-    (tmp_path / "thesis").mkdir(); (tmp_path / "thesis" / "a.tex").write_text("mine")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "a.tex").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    for out, *more in ((tmp_path / "thesis",), (tmp_path / "thesis", "--overwrite"), (tmp_path / "file",), (tmp_path / "file" / "below",), (tmp_path / "file", "--overwrite")):
+    thesis, file = tmp_path / "thesis", tmp_path / "file"
+    for out, *more in ((thesis,), (thesis, "--overwrite"), (file,), (file / "below",), (file, "--overwrite")):
         r = mfr("synthetic", *SMALL, "--out", out, *more)
         assert r.returncode == 2 and r.stderr.count("\n") == 1, r.stderr
     assert (tmp_path / "thesis" / "a.tex").read_text() == (tmp_path / "file").read_text() == "mine"
@@ -99,8 +167,9 @@ def test_a_target_that_exists_is_left_alone(tmp_path):
 def test_a_target_that_cannot_be_written(tmp_path):
     "A locked folder; for root, whom nothing locks out, a file system that takes no folders."
     (tmp_path / "locked").mkdir(mode=0o500)
-    r = mfr("synthetic", *SMALL, "--out", tmp_path / "locked" / "run" if os.geteuid() else "/proc/mfr-run")
-    assert r.returncode == 2 and r.stderr.startswith("mfr: /") and r.stderr.count("\n") == 1
+    out = tmp_path / "locked" / "run" if os.geteuid() else "/proc/mfr-run"
+    r = mfr("synthetic", *SMALL, "--out", out)
+    assert r.returncode == 2 and r.stderr.startswith("mfr: ") and str(out) in r.stderr and r.stderr.count("\n") == 1
 
 
 def wait_for(condition, seconds=120):
@@ -114,7 +183,8 @@ def test_ctrl_c_leaves_what_was_trained_and_resume_finishes_it(tmp_path):
     "Interrupted in its second arm, resumed: the same history as a run that was never interrupted."
     command = ["synthetic", *SMALL, "--steps", "1000", "--log-every", "100"]
     out = tmp_path / "run"
-    p = subprocess.Popen([*MFR, *command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    p = subprocess.Popen([*MFR, *command, "--out", str(out)], **pipes)
     wait_for(lambda: (out / "stacks" / "baseline-0" / "config.json").exists() or p.poll() is not None)
     time.sleep(0.3)
     p.send_signal(signal.SIGINT)
@@ -126,4 +196,3 @@ def test_ctrl_c_leaves_what_was_trained_and_resume_finishes_it(tmp_path):
     assert mfr(*command, "--out", out, "--resume").returncode == 0
     assert mfr(*command, "--out", tmp_path / "whole").returncode == 0
     assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
-    assert not (out / "checkpoints").exists()
