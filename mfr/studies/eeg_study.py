@@ -35,13 +35,13 @@ __all__ = ['PAPER', 'PRESETS', 'SECTIONS', 'denoised', 'denoising_rivals', 'EEGS
            'denoising_sentences', 'rival_gains', 'denoising_part', 'gains_by_k', 'gains_part', 'pictures_part', 'shown',
            'latents_part', 'plain_part', 'table', 'more_numbers', 'denoising_numbers']
 
-# %% ../../nbs/66_eeg_study.ipynb #d08831f2
+# %% ../../nbs/66_eeg_study.ipynb #ae81cb89
 def denoised(trained: Trained, source: EEGSource) -> dict[str, pd.DataFrame]:  # scores: one row a window and method
     "Judge an arm as a denoiser."
     name = trained.arm.removesuffix(CLEAN)
     return {"scores": score_stack(source.made.trials, trained.stack, name, source.target)}
 
-# %% ../../nbs/66_eeg_study.ipynb #cc533f26
+# %% ../../nbs/66_eeg_study.ipynb #5a7f5bbd
 def denoising_rivals(
     source: EEGSource,
     seed: int,  # of the draw
@@ -84,11 +84,11 @@ class EEGStudy(RecordingOptions, StudyOptions):
         parts = dict(measures=measures, rivals=rivals, sections=SECTIONS, numbers=more_numbers)
         return Study("eeg", recordings.sources["noisy"], arms, **parts, **how_often, **words)
 
-# %% ../../nbs/66_eeg_study.ipynb #d20bd490
+# %% ../../nbs/66_eeg_study.ipynb #98a6db6e
 PAPER = TrainConfig(steps=3418, mutual=Mutual(weight=1.0, relative_to="loss"))
 PRESETS = {"demo": EEGStudy(), "paper": EEGStudy(train=PAPER, d_hidden=4096, batch_size=1024)}
 
-# %% ../../nbs/66_eeg_study.ipynb #816f2398
+# %% ../../nbs/66_eeg_study.ipynb #8cb60b05
 def lead(options: EEGStudy, recordings: Recordings) -> str:
     "What was run, in two sentences."
     c = recordings.config
@@ -101,13 +101,13 @@ def lead(options: EEGStudy, recordings: Recordings) -> str:
         f"{options.batch_size}, {seeds}."
     )
 
-# %% ../../nbs/66_eeg_study.ipynb #b270b6a6
+# %% ../../nbs/66_eeg_study.ipynb #f8256afb
 def conclusion(result: Result) -> str:
     "What the penalty did to the loss, and what stacks are worth as denoisers beside their rivals."
     said = headline(of_target(result, "noisy"), "loss", "loss on held-out windows")
     return f"{said} {denoising_sentences(result)}" if "scores" in result.frames else said
 
-# %% ../../nbs/66_eeg_study.ipynb #21bbcbe7
+# %% ../../nbs/66_eeg_study.ipynb #e4e0b541
 def denoising_sentences(result: Result) -> str:
     "Stacks with noisy targets against each other, and the best of all stacks against ICA and the Wiener filter."
     gains, rivals = used_gains(result.frames["scores"]), rival_gains(result)
@@ -120,14 +120,14 @@ def denoising_sentences(result: Result) -> str:
     said = f"As denoisers, trained on noisy targets: {said}"
     return f"{said} {best}; ICA gains {rivals['ICA, eyes']:+.2f} dB, the Wiener filter {rivals['Wiener']:+.2f} dB."
 
-# %% ../../nbs/66_eeg_study.ipynb #a4cfc21e
+# %% ../../nbs/66_eeg_study.ipynb #ca3e1797
 def rival_gains(result: Result) -> dict[str, float]:  # method -> dB
     "Gain of the rivals that are judged without a number of components."
     scores = result.frames["scores"]
     alone = scores[scores["arm"].isna() & (scores["method"] != "PCA")]
     return alone.groupby("method")["gain"].mean().to_dict()
 
-# %% ../../nbs/66_eeg_study.ipynb #d3019b67
+# %% ../../nbs/66_eeg_study.ipynb #71a7b8f7
 def denoising_part(result: Result) -> Part | None:
     "All methods, the best first."
     if "scores" not in result.frames: return None
@@ -140,7 +140,7 @@ def denoising_part(result: Result) -> Part | None:
     )
     return Part("Denoising", table, text)
 
-# %% ../../nbs/66_eeg_study.ipynb #2a1e1ce4
+# %% ../../nbs/66_eeg_study.ipynb #c2180037
 def gains_by_k(result: Result) -> pd.DataFrame | None:  # k, and for either target every arm and the differences
     "Gain of single members over the band-pass; nothing where denoising was not measured."
     if "scores" not in result.frames: return None
@@ -151,7 +151,7 @@ def gains_by_k(result: Result) -> pd.DataFrame | None:  # k, and for either targ
         tables.append(by_k.add_prefix(f"gain, {target}: "))
     return pd.concat(tables, axis=1).reset_index()
 
-# %% ../../nbs/66_eeg_study.ipynb #91b2f5e6
+# %% ../../nbs/66_eeg_study.ipynb #576661a6
 def gains_part(result: Result) -> list[Part]:
     "Gain over k, and over the noise."
     by_k = gains_by_k(result)
@@ -164,7 +164,7 @@ def gains_part(result: Result) -> list[Part]:
     )
     return [table, Part("Where denoising helps", figure_gain(result.frames["scores"]), text, "gain")]
 
-# %% ../../nbs/66_eeg_study.ipynb #6b9516d1
+# %% ../../nbs/66_eeg_study.ipynb #689f3ded
 def pictures_part(result: Result) -> list[Part]:
     "Traces and spectra of one held-out recording, of the last arm with either target beside ICA."
     if "scores" not in result.frames: return []
@@ -183,12 +183,12 @@ def pictures_part(result: Result) -> list[Part]:
         Part("Spectra", figure_spectra(t, estimates, colours), spectra, "spectra"),
     ]
 
-# %% ../../nbs/66_eeg_study.ipynb #a20543db
+# %% ../../nbs/66_eeg_study.ipynb #f48fc2b4
 def shown(result: Result) -> tuple[str, int]:  # arm and seed
     "Whose pictures are shown: the last arm with noisy targets, of the last repetition."
     return of_target(result, "noisy").arms[-1], result.study.seed + result.study.seeds - 1
 
-# %% ../../nbs/66_eeg_study.ipynb #488d5705
+# %% ../../nbs/66_eeg_study.ipynb #64075713
 def latents_part(result: Result) -> Part | None:
     "Latents on the head; nothing where channels have no place on one, or a stack one member."
     source, (arm, seed) = last_source(result), shown(result)
@@ -204,7 +204,7 @@ def latents_part(result: Result) -> Part | None:
     )
     return Part("Latents on the head", figure, text, "latents") if figure else None
 
-# %% ../../nbs/66_eeg_study.ipynb #621074d4
+# %% ../../nbs/66_eeg_study.ipynb #950c9d41
 def plain_part(
     part: Callable[[Result], Part | None],  # a section that any study may take
     result: Result,
@@ -212,13 +212,13 @@ def plain_part(
     "A common section, of the stacks with noisy targets."
     return part(of_target(result, "noisy"))
 
-# %% ../../nbs/66_eeg_study.ipynb #1e0ea606
+# %% ../../nbs/66_eeg_study.ipynb #ab5bcd21
 SECTIONS = (
     recordings_part, loss_part, over_k_part, distances_part, denoising_part, gains_part, pictures_part, latents_part,
     *(partial(plain_part, part) for part in (members_part, arms_part, training_part)),
 )  # fmt: skip
 
-# %% ../../nbs/66_eeg_study.ipynb #09a95ab0
+# %% ../../nbs/66_eeg_study.ipynb #abf25ca4
 def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
     "Loss and gain of all arms for every k."
     losses, gains = table_by_k(of_target(result, "noisy").members, "loss"), gains_by_k(result)
@@ -229,7 +229,7 @@ def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
     both.attrs["notes"] = [note]
     return both
 
-# %% ../../nbs/66_eeg_study.ipynb #b6dd5f3b
+# %% ../../nbs/66_eeg_study.ipynb #385e6013
 def more_numbers(result: Result) -> dict[str, float]:
     "PCA, the windows and denoising under flat keys."
     pca = result.frames["rivals"].groupby("k")["FVU, recordings"].mean()
@@ -237,8 +237,8 @@ def more_numbers(result: Result) -> dict[str, float]:
     out |= {f"windows/{name}": v for name, v in fates(last_source(result).made).items()}
     return out | (denoising_numbers(result.frames["scores"]) if "scores" in result.frames else {})
 
-# %% ../../nbs/66_eeg_study.ipynb #4950f643
-def denoising_numbers(scores: pd.DataFrame) -> dict[str, Any]:
+# %% ../../nbs/66_eeg_study.ipynb #a782c327
+def denoising_numbers(scores: pd.DataFrame) -> dict[str, float]:
     "Rivals, single members, and stacks as they are used."
     out = {}
     for _, row in summary(scores[scores["arm"].isna()]).iterrows():
