@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field, make_dataclass, replace
 from io import StringIO
 from itertools import groupby
@@ -25,7 +25,7 @@ __all__ = ['COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 's
 class Refused(Exception):
     "The input cannot be used; the message is the sentence to show."
 
-# %% ../nbs/90_cli.ipynb #b579ba4c
+# %% ../nbs/90_cli.ipynb #f68a5416
 def parse(command: type, args: list[str], prog: str, **kw) -> Any:
     "tyro.cli, with what it has to complain about as one sentence."
     said, config = StringIO(), (tyro.conf.AvoidSubcommands,)
@@ -37,12 +37,12 @@ def parse(command: type, args: list[str], prog: str, **kw) -> Any:
         parts = [list(part) for rule, part in groupby(lines, is_rule) if not rule]
         raise Refused(f"{' '.join(parts[0])} (see {prog} --help)") from None
 
-# %% ../nbs/90_cli.ipynb #5947f887
+# %% ../nbs/90_cli.ipynb #bcd07dd9
 def is_rule(line: str) -> bool:
     "Is it a horizontal line of a box?"
     return set(line) <= set("─-╭╮╰╯+")
 
-# %% ../nbs/90_cli.ipynb #3f10c0a1
+# %% ../nbs/90_cli.ipynb #324e6d14
 def with_parts(
     study: Any,  # options of a study, with `train: TrainConfig`
     args: list[str],
@@ -60,12 +60,12 @@ def with_parts(
             train = replace(train, **{name: part()})
     return replace(study, train=train), args
 
-# %% ../nbs/90_cli.ipynb #e7a9082c
+# %% ../nbs/90_cli.ipynb #7a5c351f
 @dataclass
 class _Preset:
     preset: str = ""
 
-# %% ../nbs/90_cli.ipynb #34286944
+# %% ../nbs/90_cli.ipynb #cf8d7e8f
 def study_command(
     name: str,  # of a study, see `mfr.sweep.STUDIES`
     args: list[str],
@@ -83,7 +83,7 @@ def study_command(
     command = parse(make_dataclass("Command", parts), rest, f"mfr {name}", description=about)
     show(command.study.study(command.options), command.options, command.study)
 
-# %% ../nbs/90_cli.ipynb #4edeb8f0
+# %% ../nbs/90_cli.ipynb #e48dd9b8
 def show(study: Any, options: Any, config: Any) -> None:
     "Run a study and print what it found."
     from mfr.result import cautions, summarise
@@ -104,15 +104,19 @@ def synthetic(args: list[str]) -> None:
     sizes = "--preset demo (the default) takes under a minute on two CPU cores, --preset paper is the paper's size."
     study_command("synthetic", args, f"{synthetic.__doc__} {sizes}")
 
-# %% ../nbs/90_cli.ipynb #78ad4cf3
+# %% ../nbs/90_cli.ipynb #35919037
 def train(args: list[str]) -> None:
     "Stacks of SAEs on your own vectors, with and without MFR, beside PCA."
     study_command("train", args, train.__doc__)
 
-# %% ../nbs/90_cli.ipynb #8da2245d
+# %% ../nbs/90_cli.ipynb #f92900d9
 def gpt2(args: list[str]) -> None:
     "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
     models = "The default is a small model that ships with the package and needs no network; --preset paper is GPT-2."
+    with suppress(ImportError):  # told when it is needed
+        from transformers.utils.logging import disable_progress_bar
+
+        if not sys.stderr.isatty(): disable_progress_bar()
     study_command("gpt2", args, f"{gpt2.__doc__} {models}")
 
 # %% ../nbs/90_cli.ipynb #f0e922de
@@ -123,7 +127,7 @@ def eeg(args: list[str]) -> None:
     one = "mfr eeg denoise IN OUT --stack DIR cleans one recording."
     study_command("eeg", args, f"{eeg.__doc__} {sizes} {one}")
 
-# %% ../nbs/90_cli.ipynb #a65dfa18
+# %% ../nbs/90_cli.ipynb #66da4b0c
 @dataclass
 class _DenoiseFile:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a recording
@@ -132,7 +136,7 @@ class _DenoiseFile:
     member: int | None = None  # which member reconstructs; by default the mean of all
     overwrite: bool = False  # replace a file that is there
 
-# %% ../nbs/90_cli.ipynb #79238ab7
+# %% ../nbs/90_cli.ipynb #9909208f
 def denoise(args: list[str]) -> None:
     "Replace the EEG channels of a recording by their reconstruction; everything else stays as it is."
     from mfr.eeg.denoise import denoise_file
@@ -142,7 +146,7 @@ def denoise(args: list[str]) -> None:
     for note in denoise_file(c.source, c.target, load(c.stack), c.member, c.overwrite): print(f"note: {note}")
     print(f"denoised: {c.target}")
 
-# %% ../nbs/90_cli.ipynb #d9517cce
+# %% ../nbs/90_cli.ipynb #77768ac8
 @dataclass
 class _Sweep:
     file: Annotated[Path, tyro.conf.Positional]  # a TOML file: study, options, arms, axes
@@ -151,7 +155,7 @@ class _Sweep:
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with a run that was cut off, or whose file has grown
 
-# %% ../nbs/90_cli.ipynb #b32bc32b
+# %% ../nbs/90_cli.ipynb #44616ef8
 def sweep(args: list[str]) -> None:
     "Any study over any settings, from a file; goes on where it was cut off and trains nothing twice."
     from mfr.study import RunOptions
@@ -202,7 +206,7 @@ def main(
     if name not in COMMANDS: return complain(known)
     return guarded(COMMANDS[name], rest)
 
-# %% ../nbs/90_cli.ipynb #485e111e
+# %% ../nbs/90_cli.ipynb #92e7d48d
 def guarded(command: Callable[[list[str]], None], args: list[str]) -> int:
     "Call a command; what it refuses is told in a sentence."
     from mfr.train import keep_memory
@@ -218,18 +222,18 @@ def guarded(command: Callable[[list[str]], None], args: list[str]) -> int:
         if sentence := sentence_of(e): return complain(sentence)
         raise
 
-# %% ../nbs/90_cli.ipynb #2f0de413
+# %% ../nbs/90_cli.ipynb #4915f52c
 def note(message: Warning, *_: Any, **__: Any) -> None:
     "A warning without the line of code that gave it."
     print(f"note: {message}", file=sys.stderr)
 
-# %% ../nbs/90_cli.ipynb #42316656
+# %% ../nbs/90_cli.ipynb #09eecc67
 def complain(sentence: str, status: int = 2) -> int:
     "Say what is wrong."
     print(f"mfr: {sentence}", file=sys.stderr)
     return status
 
-# %% ../nbs/90_cli.ipynb #6c7e4ca2
+# %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
     "skimage": "eeg", "pywt": "eeg",
