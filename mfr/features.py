@@ -276,7 +276,7 @@ def describe(
 ) -> list[Latent]:
     "Describe the latents of one member that the others know best."
     D = stack.decoder.detach().cpu()
-    agreed = agreement(D, active.alive)[member] if len(D) > 1 else np.full(D.shape[1], np.nan)
+    agreed = agreement(D, torch.as_tensor(active.alive))[member] if len(D) > 1 else np.full(D.shape[1], np.nan)
     unembedding = model.get_output_embeddings().weight.detach().cpu()  # (v, d)
     spell = speller(tokenizer)
     used = np.flatnonzero(active.density)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -35,13 +35,13 @@ class Evaluation:
     rows: int  # examples seen
     mse: Float[np.ndarray, "n"]  # mean squared error over examples and dimensions, the loss of training
 
-# %% ../nbs/50_metrics.ipynb #bbd55d0b
+# %% ../nbs/50_metrics.ipynb #93c8b5cf
 @dataclass
 class Variance:
     "The variance of rows that come a few at a time, summed over dimensions; float64."
 
     rows: int = 0
-    total: Tensor | float = 0.0  # (d,) sum of the rows
+    total: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # (d,) sum of the rows
     square: float = 0.0  # sum of their squares
 
     def add(self, x: Float[Tensor, "b d"]) -> None:
@@ -129,7 +129,7 @@ def agreement_with_truth(
     known = ~np.isnan(a) & ~np.isnan(t)
     return float(np.corrcoef(a[known], t[known])[0, 1])
 
-# %% ../nbs/50_metrics.ipynb #ab4cebb3
+# %% ../nbs/50_metrics.ipynb #19420826
 class PCA(NamedTuple):
     "Principal components."
 
@@ -141,7 +141,7 @@ class PCA(NamedTuple):
         V = self.components[:k]
         return (x - self.mean) @ V.T @ V + self.mean
 
-# %% ../nbs/50_metrics.ipynb #91ad9dc5
+# %% ../nbs/50_metrics.ipynb #d657e182
 @torch.no_grad()
 def fit_pca(
     rows: Float[Tensor, "m d"],  # to fit mean and components on
@@ -172,7 +172,7 @@ def pca_fvu(
     if not variance.rows: raise ValueError("held_out: expected at least one row, got none")
     return [(variance.square - explained[:k].sum().item()) / variance.value for k in ks]
 
-# %% ../nbs/50_metrics.ipynb #4f70a6e2
+# %% ../nbs/50_metrics.ipynb #3ad518ba
 class Distances(NamedTuple):
     "Mean distance of each member's decoder to those of the others."
 

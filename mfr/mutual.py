@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, permutations
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +24,10 @@ from .similarity import match, match_offers
 from .terms import Term
 
 # %% auto #0
-__all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
+__all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'KEPT', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
            'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha', 'MutualSettings', 'Mutual']
 
-# %% ../nbs/31_mutual.ipynb #0cdc5872
+# %% ../nbs/31_mutual.ipynb #412bbf5b
 class Matches(NamedTuple):
     "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
 
@@ -35,14 +35,14 @@ class Matches(NamedTuple):
     partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
     order: Int[Tensor, "latents"]  # (n*f,) all of them, partners near each other, which is kind to caches
 
-# %% ../nbs/31_mutual.ipynb #f505a783
+# %% ../nbs/31_mutual.ipynb #1acd27ba
 class Towards(NamedTuple):
     "What pulls at each row."
 
     rows: Float[Tensor, "q d"]  # sum of the partners' unit rows
     along: Float[Tensor, "q"]  # its product with the row's own unit row
 
-# %% ../nbs/31_mutual.ipynb #1e55c4e9
+# %% ../nbs/31_mutual.ipynb #2321ed23
 def towards_partners(
     rows: Float[Tensor, "q d"],  # of any length
     scale: Float[Tensor, "q"],  # one over their lengths
@@ -80,13 +80,13 @@ class Nearest(NamedTuple):
     cosines: Float[Tensor, "f m"]
     rows: Int[Tensor, "f m"]  # of V, in any order
 
-# %% ../nbs/31_mutual.ipynb #08acacb9
+# %% ../nbs/31_mutual.ipynb #47a2e484
 def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> Nearest:
     "The m nearest of each row; of several, who comes last need not be exact."
     code = topk(U[None], V[None], V.new_zeros(1, len(V)), (m,), "fp32" if m == 1 else "bf16")
     return Nearest(code.values.view(len(U), m), code.latents.view(len(U), m))
 
-# %% ../nbs/31_mutual.ipynb #aa6f3a30
+# %% ../nbs/31_mutual.ipynb #b50ff9a6
 def _partners(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], matching: Matching, nearest: int) -> Int[Tensor, "f"]:
     "For each row of U its partner in V."
     if matching == "max": return _nearest(U, V, 1).rows[:, 0]
@@ -156,7 +156,7 @@ def warmup(
     "Cosine warm-up of the penalty's weight (paper, section 3)."
     return 1.0 if step >= length else (1 - math.cos(math.pi * step / length)) / 2
 
-# %% ../nbs/31_mutual.ipynb #b40e7a88
+# %% ../nbs/31_mutual.ipynb #497fa1b6
 Relative = Literal["variance", "loss", None]
 
 # %% ../nbs/31_mutual.ipynb #2826484e
@@ -171,11 +171,11 @@ def choose_alpha(
     if relative_to == "variance": return weight * target.var(0, correction=0).mean().item()
     return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
 
-# %% ../nbs/31_mutual.ipynb #7b6d90d7
+# %% ../nbs/31_mutual.ipynb #b519f7ee
 FIRST = 64  # steps from the first search to the second
 WORTH = 0.1  # a search that raises the mean cosine of matched latents by less was hardly needed
 
-# %% ../nbs/31_mutual.ipynb #195c6aed
+# %% ../nbs/31_mutual.ipynb #567a60ce
 @dataclass
 class MutualSettings:
     "What can be set of the mutual penalty; the defaults are advised."
@@ -195,17 +195,26 @@ class MutualSettings:
         one_of(get_args(Relative), relative_to=self.relative_to)
         one_of(get_args(Matching), matching=self.matching)
 
-# %% ../nbs/31_mutual.ipynb #0f4cb19e
+    @classmethod
+    def exact(cls, **settings: Any) -> Self:
+        "The same without economies: the exact matching, searched at every step, pulling at every step."
+        return cls(**{"every": 1, "nearest": 0, "renew": 1, **settings})
+
+# %% ../nbs/31_mutual.ipynb #4158d78a
+KEPT: Any = dict(init=False, repr=False, compare=False)  # state, which is no setting
+
+# %% ../nbs/31_mutual.ipynb #3cd919e8
 @dataclass
 class Mutual(MutualSettings, Term):
     "The mutual penalty (paper, section 3), added to the loss of every member."
 
     STATE: ClassVar[tuple[str, ...]] = ("alpha", "penalty", "matches", "next_search", "wait", "unseen")
-
-    @classmethod
-    def exact(cls, **settings) -> Mutual:
-        "The same without economies: the exact matching, searched at every step, pulling at every step."
-        return cls(**dict(every=1, nearest=0, renew=1) | settings)
+    alpha: float | None = field(default=None, **KEPT)  # the weight as a number, known from the first pull on
+    penalty: Tensor | None = field(default=None, **KEPT)  # without its weight, at the last pull
+    matches: Matches | None = field(default=None, **KEPT)  # from the last search
+    next_search: int = field(default=0, **KEPT)  # at this step, or the first pull after it
+    wait: int = field(default=FIRST, **KEPT)  # steps from the last search to the next
+    unseen: Tensor = field(default_factory=lambda: torch.zeros(0, 0), **KEPT)  # (n, f) examples since last active
 
     def begin(self, stack: SAEStack) -> None:
         "Refuse a stack of one; know nothing yet."
@@ -224,7 +233,7 @@ class Mutual(MutualSettings, Term):
         "The penalty without its weight, at the last pull."
         return {} if self.penalty is None else {"penalty": float(self.penalty)}
 
-# %% ../nbs/31_mutual.ipynb #33c5d623
+# %% ../nbs/31_mutual.ipynb #7af84852
 def _begin(term: Mutual, stack: SAEStack) -> None:
     "The state before the first step."
     n, f = stack.config.n, stack.config.d_hidden
@@ -233,25 +242,26 @@ def _begin(term: Mutual, stack: SAEStack) -> None:
     term.next_search, term.wait = 0, term.renew or FIRST
     term.unseen = torch.zeros(n, f, dtype=torch.long, device=stack.W.device)  # examples since a latent was last active
 
-# %% ../nbs/31_mutual.ipynb #caf83d8e
+# %% ../nbs/31_mutual.ipynb #0e0eca62
 def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""]:
     "The weighted penalty of a step that pulls."
     term.unseen = (term.unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
-    if term.matches is None or step >= term.next_search: _search(term, stack, step)
-    penalty = matched_penalty(stack.rows, Matches(*term.matches))
+    due = step >= term.next_search
+    matches = _search(term, stack, step) if due or term.matches is None else Matches(*term.matches)
+    penalty = matched_penalty(stack.rows, matches)
     term.penalty = penalty.detach()
     if term.alpha is None:
-        term.alpha = choose_alpha(term.weight, term.relative_to, out.target, out.loss.detach(), term.penalty.item())
+        term.alpha = choose_alpha(term.weight, term.relative_to, out.target, out.loss.detach(), penalty.item())
     return term.alpha * warmup(step, term.warmup) * term.every * penalty
 
-# %% ../nbs/31_mutual.ipynb #a928e5d0
+# %% ../nbs/31_mutual.ipynb #fd1061ed
 @torch.no_grad()
-def _search(term: Mutual, stack: SAEStack, step: int) -> None:
+def _search(term: Mutual, stack: SAEStack, step: int) -> Matches:
     "Find new matches, and say when to search again."
-    old, alive = term.matches, term.unseen < term.dead_after
-    D = stack.decoder.detach()
-    term.matches = find_matches(D, term.matching, term.nearest, None if alive.all() else alive)
+    old, alive, D = term.matches, term.unseen < term.dead_after, stack.decoder.detach()
+    new = find_matches(D, term.matching, term.nearest, None if alive.all() else alive)
     if old is not None and not term.renew:
-        before, now = (matched_penalty(D, Matches(*m)) for m in (old, term.matches))
-        if before - now < WORTH: term.wait *= 2
-    term.next_search = step + term.wait
+        gained = matched_penalty(D, Matches(*old)) - matched_penalty(D, new)
+        if gained < WORTH: term.wait *= 2
+    term.matches, term.next_search = new, step + term.wait
+    return new

@@ -61,7 +61,7 @@ class Restart:
     attempt: int  # the start taken up: 1, 2, ... are new, an earlier number is the best of those seen
     settled: bool  # whether this was the last word although the start was bad
 
-# %% ../nbs/32_reinit.ipynb #ef5254c6
+# %% ../nbs/32_reinit.ipynb #3598346a
 @dataclass
 class Verdicts:
     "What is known of the starts of one member."
@@ -70,7 +70,7 @@ class Verdicts:
     attempt: int = 0  # the start in training
     settled: bool = False  # no more restarts, whatever comes
 
-# %% ../nbs/32_reinit.ipynb #d67403de
+# %% ../nbs/32_reinit.ipynb #a9bc652e
 def judge(
     known: Verdicts,  # of the member; brought up to date
     i: int,  # the member
@@ -83,12 +83,12 @@ def judge(
     known.scores[known.attempt] = score
     if score <= rules.limit: return None
     again = step < rules.window and len(known.scores) <= rules.most
-    best = min(known.scores, key=known.scores.get)
+    best = min(known.scores, key=lambda attempt: known.scores[attempt])
     verdict = Restart(step, i, score, len(known.scores) if again else best, settled=not again)
     known.attempt, known.settled = verdict.attempt, verdict.settled
     return verdict
 
-# %% ../nbs/32_reinit.ipynb #8daab57e
+# %% ../nbs/32_reinit.ipynb #18221a1f
 @dataclass
 class Restarts:
     "Watch the first steps, and put bad starts back to a fresh one (paper, section 3)."
@@ -111,7 +111,7 @@ class Restarts:
         "Is the step one of the first?"
         return step <= self.window
 
-# %% ../nbs/32_reinit.ipynb #72891755
+# %% ../nbs/32_reinit.ipynb #5f98bb48
 def due(rules: Restarts, step: int) -> list[Restart]:
     "Who begins again after this step, and with which start."
     if not rules.most or not 0 < step <= rules.window or step % rules.every: return []
@@ -119,13 +119,13 @@ def due(rules: Restarts, step: int) -> list[Restart]:
     verdicts = [judge(v, i, step, score, rules) for i, (v, score) in enumerate(zip(rules.verdicts, scores))]
     return [v for v in verdicts if v]
 
-# %% ../nbs/32_reinit.ipynb #3f706f62
+# %% ../nbs/32_reinit.ipynb #906a5109
 def state_of(rules: Restarts) -> dict:
     "What a checkpoint must hold of the starts."
     known = [vars(v) for v in rules.verdicts]
     return {"count": rules.activity.count, "weight": rules.activity.weight, "verdicts": known}
 
-# %% ../nbs/32_reinit.ipynb #adea76e5
+# %% ../nbs/32_reinit.ipynb #3b5aef99
 def load_state(rules: Restarts, state: dict) -> None:
     "Take up what a checkpoint holds."
     rules.activity.count, rules.activity.weight = state["count"], state["weight"]

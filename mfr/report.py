@@ -138,6 +138,8 @@ def cell(
     "A value as it is shown: four digits of a number, nothing for what is missing."
     if isinstance(value, str):
         return value
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value))
     if value is None or pd.isna(value):
         return ""
     if isinstance(value, float | np.floating):

@@ -125,7 +125,7 @@ def table_by_k(
             found = difference(part, quantity, arm, reference, relative)
             row[f"{arm} - {reference}"] = f"{found:{form}}"
         rows.append(row)
-    return pd.DataFrame(rows).fillna("")
+    return pd.DataFrame(rows).astype(object).fillna("")
 
 # %% ../nbs/59_result.ipynb #71c954c5
 def flat_metrics(
@@ -243,7 +243,7 @@ def _sentence(result: Result, arm: str, d: Interval, means: pd.Series, said: str
     seeds, reference = result.study.seeds, result.reference
     word = "better" if (d.mean < 0) == (better == "lower") else "worse"
     numbers = f"{said} {means[arm]:{form}} against {means[reference]:{form}}, a difference of {d:+{form}}"
-    if d.mean == 0: return f"{arm} is neither better nor worse than {reference}: {numbers}."
+    if f"{abs(d.mean):{form}}" == f"{0:{form}}": return f"{arm} is neither better nor worse than {reference}: {numbers}."
     if not d.known: return f"{arm} is {word} than {reference} in one seed, which says nothing about chance: {numbers}."
     if d.excludes_zero: return f"{arm} is {word} than {reference}: {numbers} over {seeds} seeds."
     return f"{arm} is neither better nor worse than {reference} as far as {seeds} seeds can show: {numbers}."

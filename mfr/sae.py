@@ -23,7 +23,7 @@ from .similarity import unit
 # %% auto #0
 __all__ = ['Bias', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack']
 
-# %% ../nbs/23_sae.ipynb #ab8c2841
+# %% ../nbs/23_sae.ipynb #5aa50e5f
 Bias = Literal[False, True, "fixed"]
 
 # %% ../nbs/23_sae.ipynb #4398c11f
@@ -68,7 +68,7 @@ def start(
     number = int(sequence.generate_state(1, np.uint32)[0])
     return nn.init.orthogonal_(torch.empty(f, d), generator=torch.Generator().manual_seed(number))
 
-# %% ../nbs/23_sae.ipynb #032d1e6b
+# %% ../nbs/23_sae.ipynb #5850c1b2
 class Weights(nn.Module):
     "The parameters of n SAEs."
 
@@ -98,16 +98,17 @@ class Weights(nn.Module):
 
     def extra_repr(self) -> str: return ", ".join(f"{k}={v}" for k, v in vars(self.config).items())
 
-# %% ../nbs/23_sae.ipynb #e5b7aebe
+# %% ../nbs/23_sae.ipynb #40b3ee0d
 @torch.no_grad()
 def centre(
     weights: Weights,  # with a decoder bias
     mean: Float[Tensor, "d"],  # of the data
 ) -> None:
     "Put the decoder bias of every member at the mean of the data."
+    if weights.b is None: raise ValueError("decoder_bias: expected a stack with one, got none")
     weights.b.copy_(mean.expand_as(weights.b))
 
-# %% ../nbs/23_sae.ipynb #63b01cb1
+# %% ../nbs/23_sae.ipynb #82c0c1fd
 @torch.no_grad()
 def restart(
     weights: Weights,
@@ -120,7 +121,7 @@ def restart(
     weights.W[i].copy_(W)
     if weights.W_dec is not None: weights.W_dec[i].copy_(W)
 
-# %% ../nbs/23_sae.ipynb #14825792
+# %% ../nbs/23_sae.ipynb #a20c02ed
 class Pass(NamedTuple):
     "One batch through a stack."
 
@@ -130,7 +131,7 @@ class Pass(NamedTuple):
     loss: Float[Tensor, "n"]  # its mean square over examples and dimensions, one number a member
     code: Code  # what was active
 
-# %% ../nbs/23_sae.ipynb #60ae9003
+# %% ../nbs/23_sae.ipynb #ad45d663
 class SAEStack(Weights):
     "n sparse autoencoders, trained as one module (paper, section 2)."
 
@@ -161,7 +162,7 @@ class SAEStack(Weights):
         "Member i as a stack of its own, a copy."
         return _alone(self, i)
 
-# %% ../nbs/23_sae.ipynb #ecadf115
+# %% ../nbs/23_sae.ipynb #4d00635d
 def _rows(stack: Weights, x: object) -> Float[Tensor, "b d"]:
     "Rows in the stack's type, whatever came."
     rows = as_floats(x, stack.W)
@@ -170,19 +171,19 @@ def _rows(stack: Weights, x: object) -> Float[Tensor, "b d"]:
         raise ValueError(f"x: expected rows of {d} numbers, got an array of shape {tuple(rows.shape)}")
     return rows.reshape(-1, d)
 
-# %% ../nbs/23_sae.ipynb #ea378069
+# %% ../nbs/23_sae.ipynb #fedf2c2d
 def _centred(stack: Weights, x: Float[Tensor, "b d"]) -> Float[Tensor, "m b d"]:
     "Examples as the encoders see them: shared, m = 1, unless each member subtracts its bias."
     return x[None] if stack.b is None else x - stack.b[:, None]
 
-# %% ../nbs/23_sae.ipynb #a9606218
+# %% ../nbs/23_sae.ipynb #572fc3ca
 def _code(stack: SAEStack, batch: Batch, precision: Precision) -> Code:
     "What the stack's rule selects, values clipped if the stack clips."
-    parts = (t.detach() for t in (_centred(stack, batch.x), stack.W, stack.c, stack.rows))
-    code = stack.rule(Encoding(*parts, batch.gradient, precision))
+    x, W, c, rows = (t.detach() for t in (_centred(stack, batch.x), stack.W, stack.c, stack.rows))
+    code = stack.rule(Encoding(x, W, c, rows, batch.gradient, precision))
     return positive(code) if stack.config.relu else code
 
-# %% ../nbs/23_sae.ipynb #21ac1f7b
+# %% ../nbs/23_sae.ipynb #34b10536
 def _pass(stack: SAEStack, batch: Batch, precision: Precision) -> Pass:
     "Encode, select, decode and compare."
     x, target, _ = batch
@@ -191,7 +192,7 @@ def _pass(stack: SAEStack, batch: Batch, precision: Precision) -> Pass:
     out = autoencode(code, _centred(stack, x), stack.W, stack.c, stack.W_dec, apart)
     return Pass(x, x if target is None else target, out.error, out.loss, code._replace(values=out.values))
 
-# %% ../nbs/23_sae.ipynb #059158fa
+# %% ../nbs/23_sae.ipynb #954e326a
 def _alone(stack: SAEStack, i: int) -> SAEStack:
     "A copy of member i; whatever a stack keeps has its members in front."
     alone = SAEStack(replace(stack.config, n=1, k=stack.config.ks[i]), stack.seed).to(stack.W)

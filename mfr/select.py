@@ -41,10 +41,10 @@ def ordered_keys(
     place = torch.arange(pre.shape[-1] - 1, -1, -1, device=pre.device, dtype=wide)
     return ((word ^ negative).to(wide) << bits) | place
 
-# %% ../nbs/21_select.ipynb #30363920
+# %% ../nbs/21_select.ipynb #e7ef98cf
 BLOCK = 2**20  # pre-activations to hold at a time on the CPU, but at least 512 rows of them
 
-# %% ../nbs/21_select.ipynb #404f01f4
+# %% ../nbs/21_select.ipynb #f0444411
 def _in_full(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
@@ -62,7 +62,7 @@ def _in_full(
         part = torch.addmm(c, x[here], W.T, out=pre[: len(x[here])])  # (rows, f)
         loops().topk(part.numpy(), k, z, values[here].numpy(), latents[here].numpy(), 4 * torch.get_num_threads())
 
-# %% ../nbs/21_select.ipynb #37ce582d
+# %% ../nbs/21_select.ipynb #aeb6a21c
 def _screened(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
@@ -87,14 +87,14 @@ def _screened(
         loops().screened_topk(part.numpy(), *arrays(x[here], W, c, margin), length, k, z, v, j, parts, h)
     if hard.any(): _again(x, W, c, values, latents, hard)
 
-# %% ../nbs/21_select.ipynb #dbf503bc
+# %% ../nbs/21_select.ipynb #4940b187
 def _again(x: Tensor, W: Tensor, c: Tensor, values: Tensor, latents: Tensor, hard: Tensor) -> None:
     "Encode the hard rows in full."
     v, j = values[hard], latents[hard]
     _in_full(x[hard], W, c, v, j)
     values[hard], latents[hard] = v, j
 
-# %% ../nbs/21_select.ipynb #a164293f
+# %% ../nbs/21_select.ipynb #38438368
 def largest(
     pre: Float[Tensor, "n b f"],  # pre-activations
     k: int,
@@ -105,7 +105,7 @@ def largest(
     keys = ordered_keys(pre if pre.dtype == torch.bfloat16 and f <= 2**16 else pre.float()).topk(k, dim=-1).values
     return f - 1 - (keys & (2**16 - 1 if keys.dtype == torch.int32 else 2**32 - 1)).long()
 
-# %% ../nbs/21_select.ipynb #6bf47796
+# %% ../nbs/21_select.ipynb #721c269f
 def topk_of(
     pre: Float[Tensor, "n b f"],  # pre-activations
     ks: tuple[int, ...],  # one number a member
@@ -113,15 +113,16 @@ def topk_of(
     "The code of pre-activations that are there already: exactly k latents a row, ties to the lowest index."
     latents = largest(pre, max(ks))  # (n, b, K)
     values = pre.gather(-1, latents)
-    parts = [torch.cat([t[i, :, :k].flatten() for i, k in enumerate(ks)]) for t in (values, latents)]
-    return Code(*parts, _offsets(ks, pre.shape[1], pre.device), tuple(pre.shape))
+    n, b, f = pre.shape
+    values, latents = (torch.cat([t[i, :, :k].flatten() for i, k in enumerate(ks)]) for t in (values, latents))
+    return Code(values, latents, _offsets(ks, b, pre.device), (n, b, f))
 
-# %% ../nbs/21_select.ipynb #66ccadfe
+# %% ../nbs/21_select.ipynb #726bd687
 def _offsets(ks: tuple[int, ...], b: int, device: torch.device) -> Int[Tensor, "ends"]:
     "Where rows begin that have k latents each, one k a member."
     return offsets_of(torch.tensor(ks, device=device).repeat_interleave(b, output_size=b * len(ks)))
 
-# %% ../nbs/21_select.ipynb #1636a882
+# %% ../nbs/21_select.ipynb #78796a18
 def _topk_in_one_product(x: Tensor, W: Tensor, c: Tensor, ks: tuple[int, ...], low: bool) -> Code:
     "All members by PyTorch alone."
     x = x.expand(len(W), *x.shape[1:])  # (n, b, d)
@@ -129,7 +130,7 @@ def _topk_in_one_product(x: Tensor, W: Tensor, c: Tensor, ks: tuple[int, ...], l
     code = topk_of(torch.baddbmm(c.bfloat16()[:, None], x.bfloat16(), W.bfloat16().mT), ks)
     return code._replace(values=dot_pairs(code, x, W) + take(c, code))
 
-# %% ../nbs/21_select.ipynb #15f5c5ec
+# %% ../nbs/21_select.ipynb #7ecdb237
 @torch.no_grad()
 def topk(
     x: Float[Tensor, "m b d"],  # examples; m = n, or 1 if members share them
@@ -151,7 +152,7 @@ def topk(
         _screened(*into, low) if screens else _in_full(*into)
     return Code(values, latents, _offsets(ks, b, x.device), (len(W), b, W.shape[1]))
 
-# %% ../nbs/21_select.ipynb #f5126a9d
+# %% ../nbs/21_select.ipynb #af23bba7
 class Encoding(NamedTuple):
     "What a rule chooses from."
 
@@ -166,7 +167,7 @@ class Encoding(NamedTuple):
         "Every pre-activation."
         return torch.baddbmm(self.c[:, None], self.x.expand(len(self.W), *self.x.shape[1:]), self.W.mT)
 
-# %% ../nbs/21_select.ipynb #0eb085fd
+# %% ../nbs/21_select.ipynb #a403e7e3
 class Rule(nn.Module):
     "Chooses which latents are active. A rule of one's own overrides `choose`, or `forward` if it can do without `pre`."
 
@@ -185,7 +186,7 @@ class Rule(nn.Module):
         "The active pairs, by pre-activation alone."
         raise NotImplementedError(f"{type(self).__name__}: expected a rule with a method `choose` or `forward`")
 
-# %% ../nbs/21_select.ipynb #bfbcf1af
+# %% ../nbs/21_select.ipynb #82931984
 class TopK(Rule):
     "Keep the k largest pre-activations of every row, exactly k, ties to the lowest index (paper, section 2)."
 
@@ -197,5 +198,5 @@ class TopK(Rule):
         "Select from pre-activations that are there already."
         return topk_of(pre, self.config.ks)
 
-# %% ../nbs/21_select.ipynb #d98cd0e6
+# %% ../nbs/21_select.ipynb #aafe968b
 RULES: dict[str, type[Rule]] = {"topk": TopK}

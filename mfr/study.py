@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, key, read_arms
+from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, key, read_arms  # noqa: F401
 from .checkpoint import load_checkpoint, save_checkpoint
 from .checks import at_least
 from .metrics import agreement, evaluate
 from .report import Part, Report
-from .result import Interval, Result, cautions, finite, flat_metrics, folder_of, headline
+from .result import Interval, Result, cautions, finite, flat_metrics, folder_of, headline  # noqa: F401
 from .runs import RunFolder, undo_if_empty
 from .sae import SAEStack
 from .saving import save
@@ -139,7 +139,7 @@ class Sources:
         if seed != self.seed: self.seed, self.open = seed, {}
         wanted = (arm and self.study.arms[arm].source) or self.study.source
         if id(wanted) not in self.open:
-            self.open[id(wanted)] = wanted if hasattr(wanted, "batches") else wanted(seed)
+            self.open[id(wanted)] = wanted(seed) if callable(wanted) else wanted
         return self.open[id(wanted)]
 
 # %% ../nbs/60_study.ipynb #35483599
@@ -250,8 +250,8 @@ def write_frames(
 # %% ../nbs/60_study.ipynb #b5f5257e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
     "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
-    how = dict(keep_default_na=False, na_values=[""])
-    return {path.stem: pd.read_csv(path, **how) for path in sorted(place.glob("*.csv"))}
+    def read(path): return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return {path.stem: read(path) for path in sorted(place.glob("*.csv"))}
 
 # %% ../nbs/60_study.ipynb #64467fb9
 def examined(

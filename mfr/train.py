@@ -15,14 +15,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .batch import Batch, as_batch
+from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .mutual import Mutual
 from .reinit import Restart, Restarts, due, inactivity
@@ -86,7 +85,7 @@ class History:
         "The rows with a key for each member's value: loss_0, loss_1, ..."
         return [_flat(row) for row in self.rows]
 
-# %% ../nbs/40_train.ipynb #a7882d5b
+# %% ../nbs/40_train.ipynb #d65b8267
 def _flat(row: dict) -> dict:
     "Lists as one key for each element."
     out = {}
@@ -122,17 +121,17 @@ def keep_memory() -> None:
     mallopt(-4, 0)  # M_MMAP_MAX: no mapping per block
     mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
-# %% ../nbs/40_train.ipynb #54418869
+# %% ../nbs/40_train.ipynb #e5afabe8
 def member_views(stack: SAEStack) -> list[list[nn.Parameter]]:
     "The trained parameters of each member, as views of the stack's."
     trained = [p for p in stack.parameters() if p.requires_grad]
     return [[nn.Parameter(p.data[i]) for p in trained] for i in range(stack.config.n)]
 
-# %% ../nbs/40_train.ipynb #50bf180e
+# %% ../nbs/40_train.ipynb #84a5f9b1
 def open_for_training(stack: SAEStack) -> None:
     "Gradients for every parameter but a fixed decoder bias, which a stack from `mfr.load` has switched off."
     stack.train().requires_grad_(True)
-    if stack.config.decoder_bias == "fixed": stack.b.requires_grad_(False)
+    if stack.b is not None: stack.b.requires_grad_(stack.config.decoder_bias is True)
 
 # %% ../nbs/40_train.ipynb #56883cb0
 class Trainer:
@@ -147,10 +146,10 @@ class Trainer:
         open_for_training(stack)
         self.stack, self.config, self.track = stack, config, track
         self.t, self.history = 0, History()
-        self.terms = copy.deepcopy(config.all_terms)
-        self.restarts = copy.deepcopy(config.restarts)
+        self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
         self.members = member_views(stack)
-        self.optimizer = torch.optim.AdamW(sum(self.members, []), weight_decay=config.weight_decay, fused=True)
+        views = chain.from_iterable(self.members)
+        self.optimizer = torch.optim.AdamW(views, weight_decay=config.weight_decay, fused=True)
         self.broken = torch.zeros((), device=stack.W.device)  # batches left out because something was not finite
         if self.restarts: self.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
         for term in self.terms: term.begin(stack)
@@ -164,9 +163,9 @@ class Trainer:
         self.t += 1
         if self.restarts and self.restarts.watches(self.t): self.restarts.activity.update(out.code)
         record(self, out)
-        if self.restarts: begin_again(self)
+        if self.restarts: begin_again(self, self.restarts)
 
-# %% ../nbs/40_train.ipynb #a042201a
+# %% ../nbs/40_train.ipynb #eb3070a2
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
     "The sum over members of reconstruction and terms."
     total, n = out.loss.sum(), len(out.loss)
@@ -175,16 +174,17 @@ def total_loss(trainer: Trainer, out: Pass) -> Tensor:
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
     return total
 
-# %% ../nbs/40_train.ipynb #a621474e
+# %% ../nbs/40_train.ipynb #5b7442a7
 def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
     "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
     finite = torch.isfinite(total.detach())
     if total.is_cuda:
-        trainer.optimizer.found_inf = (~finite).float()
-        trainer.broken += trainer.optimizer.found_inf
+        skip = (~finite).float()
+        trainer.optimizer.found_inf = skip  # pyright: ignore
+        trainer.broken += skip
     elif not finite: raise ValueError(_complaint(trainer, out))
 
-# %% ../nbs/40_train.ipynb #a59d9218
+# %% ../nbs/40_train.ipynb #6467399d
 def _complaint(trainer: Trainer, out: Pass) -> str:
     "What is wrong with a step whose loss is not finite."
     bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
@@ -192,21 +192,21 @@ def _complaint(trainer: Trainer, out: Pass) -> str:
     rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
 
-# %% ../nbs/40_train.ipynb #f569684b
+# %% ../nbs/40_train.ipynb #fcf250c2
 def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
     shared = [p for p in trainer.stack.parameters() if p.requires_grad]
     for p in shared: p.grad = None
     total.backward()
     for i, member in enumerate(trainer.members):
-        for view, p in zip(member, shared): view.grad = p.grad[i]
+        for view, p in zip(member, shared): view.grad = p.grad[i] if p.grad is not None else None
     for group in trainer.optimizer.param_groups: group["lr"] = trainer.config.lr_at(trainer.t)
     trainer.optimizer.step()
 
-# %% ../nbs/40_train.ipynb #0e0054cb
+# %% ../nbs/40_train.ipynb #53cacd39
 def record(trainer: Trainer, out: Pass) -> None:
     "Keep a row where one is due."
-    row, config = {"step": trainer.t}, trainer.config
+    config, row = trainer.config, {}
     if trainer.t % config.log_every == 0 or trainer.t == config.steps:
         if trainer.broken: raise ValueError(f"batches: {int(trainer.broken)} were left out, their loss was NaN or Inf")
         loss = out.loss.detach()
@@ -215,27 +215,27 @@ def record(trainer: Trainer, out: Pass) -> None:
         if trainer.track: row |= trainer.track(trainer.stack)
     if trainer.restarts and trainer.restarts.watches(trainer.t):
         row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
-    if len(row) > 1: trainer.history.rows.append(row)
+    if row: trainer.history.rows.append({"step": trainer.t} | row)
 
-# %% ../nbs/40_train.ipynb #4002853c
-def begin_again(trainer: Trainer) -> None:
+# %% ../nbs/40_train.ipynb #570623a9
+def begin_again(trainer: Trainer, rules: Restarts) -> None:
     "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
-    for r in due(trainer.restarts, trainer.t):
+    for r in due(rules, trainer.t):
         trainer.history.restarts.append(r)
-        known, most = trainer.restarts.verdicts[r.member], trainer.restarts.most
+        known = rules.verdicts[r.member]
         if r.settled:
-            sentence = f"member {r.member}: no good start in {most} restarts; the best one seen is kept"
+            sentence = f"member {r.member}: no good start in {rules.most} restarts; the best one seen is kept"
             warnings.warn(sentence, stacklevel=4)
         if r.settled and r.attempt == max(known.scores): continue  # the best is the one in training
         restart(trainer.stack, r.member, r.attempt)
         for p in trainer.members[r.member]: trainer.optimizer.state.pop(p, None)
-        trainer.restarts.activity.reset(r.member)
+        rules.activity.reset(r.member)
         for term in trainer.terms: term.restarted(r.member)
 
-# %% ../nbs/40_train.ipynb #1577069c
+# %% ../nbs/40_train.ipynb #c0fcb671
 STRETCH = 8192  # examples, or a few more, whose mean a decoder bias starts at
 
-# %% ../nbs/40_train.ipynb #127cbb3a
+# %% ../nbs/40_train.ipynb #a9438d76
 def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     "Put the decoder bias at the mean of the first batches, and give all of them back."
     first, rows = [], 0
@@ -245,7 +245,7 @@ def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     if first: centre(stack, torch.cat([as_batch(item, stack.W).x for item in first]).mean(0))
     return chain(first, batches)
 
-# %% ../nbs/40_train.ipynb #a21c30da
+# %% ../nbs/40_train.ipynb #b7857f3b
 def train(
     trainer: Trainer,
     batches: Iterable,  # in any form that `as_batch` takes, continuing at batch number `trainer.t`
@@ -271,7 +271,7 @@ def train(
     trainer.stack.eval()
     return trainer.history
 
-# %% ../nbs/40_train.ipynb #e7ec4f9b
+# %% ../nbs/40_train.ipynb #827a52ab
 class Clock:
     "Adds the seconds that pass to a history's, at every mark."
 
@@ -292,13 +292,13 @@ class Clock:
 
     def __exit__(self, *_): self.mark()
 
-# %% ../nbs/40_train.ipynb #fd66ef53
+# %% ../nbs/40_train.ipynb #b46327ff
 def progress(label: str) -> tqdm:
     "A bar that counts examples; on a terminal alone."
     return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
 
-# %% ../nbs/40_train.ipynb #d18afaf3
-def advance(bar: tqdm, trainer: Trainer, item: object) -> None:
+# %% ../nbs/40_train.ipynb #1e9d5b31
+def advance(bar: tqdm, trainer: Trainer, item: Any) -> None:
     "Move the bar on, and show the loss with every row of the history."
     if bar.disable: return
     size = len(item[0] if isinstance(item, (tuple, list)) else item)

@@ -7,7 +7,7 @@ import torch
 from mfr.batch import as_batch
 
 
-# %% ../nbs/03_batch.ipynb #a38b4200
+# %% ../nbs/03_batch.ipynb #512a4f8c
 @pytest.mark.parametrize(("item", "words"), [
     (torch.zeros(3, 5), r"x: expected a batch of shape \(batch, 4\), got \(3, 5\)"),
     (torch.zeros(4), r"x: expected a batch of shape \(batch, 4\), got \(4,\)"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mfr.code import add_examples, code_of, dot_pairs, positive, rows_of, sum_numbers, sum_rows, times_active
 
 
-# %% ../nbs/20_code.ipynb #f17cfb12
+# %% ../nbs/20_code.ipynb #b63de7da
 def random_code(n, b, f, share, seed, dtype=torch.float64):
     "A random code with about that share of pairs, and its dense matrix."
     gen = torch.Generator().manual_seed(seed)

@@ -12,7 +12,7 @@ from mfr.eeg.source import (
 )
 
 
-# %% ../nbs/49_source.ipynb #aaccad1a
+# %% ../nbs/49_source.ipynb #6df1ece0
 def prepared(folder, **kw):
     "A corpus of seconds."
     simulation = SimulationConfig(**dict(recordings=5, seconds=10, rate=128) | kw)

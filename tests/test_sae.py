@@ -98,7 +98,7 @@ def test_member_alone_equals_member_in_stack():
         assert (stack.W != 0).any(), "a member is a copy"
 
 
-# %% ../nbs/23_sae.ipynb #ca7306b4
+# %% ../nbs/23_sae.ipynb #1ffd6563
 def test_own_rule_has_the_gradient_of_its_pairs():
     class Above(Rule):
         def choose(self, pre): return code_of(pre, pre > 0.3)

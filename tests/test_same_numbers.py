@@ -1,6 +1,6 @@
-"""The numbers of training do not change with the code: losses after 40, 80 and 120 steps, as the first engine gave them.
+"""The numbers of training do not change with the code: losses after 40, 80 and 120 steps are the first engine's.
 
-The first engine held codes as padded arrays, fused the penalty into the decoder's gradient, and knew TopK alone. What came
+The first engine held codes as padded arrays, fused the penalty into the gradient, and knew TopK alone. What came
 after it must give the same losses, up to the order in which numbers are added.
 """
 import pytest

@@ -92,7 +92,7 @@ def test_any_arms_of_a_file(tmp_path):
         relu = true
         [arms.three]
         n = 3
-        k = [2, 3, 4]
+        k = [2, 4, 4]
     """)
     found = go(quick(arms=tmp_path / "arms.toml"), tmp_path / "run")
     assert [*found.arms] == [name + end for end in ("", CLEAN) for name in ("plain", "wide", "three")]

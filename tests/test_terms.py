@@ -8,7 +8,7 @@ from fastcore.test import test_eq
 from mfr.terms import Term, settings
 
 
-# %% ../nbs/30_terms.ipynb #eaa34aa2
+# %% ../nbs/30_terms.ipynb #62ea957a
 def test_state_is_what_a_term_names():
     class Counts(Term):
         STATE = ("seen",)

@@ -155,7 +155,7 @@ def test_a_bad_stack_keeps_the_best_start_and_says_so():
     assert [r.member for r in last] == [0, 1, 2] and all(0 <= r.attempt <= 2 for r in last)
 
 
-# %% ../nbs/40_train.ipynb #6f4155ae
+# %% ../nbs/40_train.ipynb #58113b2b
 def test_a_bias_starts_at_the_mean_of_the_first_batches():
     (stack, batches), shift = tiny(decoder_bias="fixed"), torch.arange(12.0)
     xs = [x + shift for x in islice(batches, 200)]

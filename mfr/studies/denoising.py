@@ -50,7 +50,7 @@ def score(
     numbers = {"input": before, "SNR": after, "gain": after - before}
     return pd.DataFrame({**names, **numbers, "correlation": correlation(t.clean, estimate)})
 
-# %% ../../nbs/65_denoising.ipynb #7081cf3d
+# %% ../../nbs/65_denoising.ipynb #10fe1088
 def cleaned(t: Trial) -> dict[str, Float[np.ndarray, "m c s"]]:  # method -> judged windows in volts
     "What filters and ICA make of a recording."
     raw = band_pass(t.known.noisy, t.config)
@@ -63,12 +63,12 @@ def cleaned(t: Trial) -> dict[str, Float[np.ndarray, "m c s"]]:  # method -> jud
         "ICA, eyes and muscle": t.cut(without_artefacts(raw, unmixed, muscle=True).get_data()),
     }
 
-# %% ../../nbs/65_denoising.ipynb #82f44919
+# %% ../../nbs/65_denoising.ipynb #42801bb1
 def at_rate(raw: BaseRaw, rate: float) -> BaseRaw:  # a copy where that is another rate than its own
     "A recording at a rate in Hz."
     return raw if raw.info["sfreq"] == rate else raw.copy().resample(rate, verbose="error")
 
-# %% ../../nbs/65_denoising.ipynb #712d95ba
+# %% ../../nbs/65_denoising.ipynb #6c90c2d1
 class Examples(NamedTuple):
     "Windows with a known truth to learn from."
 
@@ -76,7 +76,7 @@ class Examples(NamedTuple):
     clean: Float[np.ndarray, "w d"]
     recording: Int[np.ndarray, "w"]  # which one each is of
 
-# %% ../../nbs/65_denoising.ipynb #c2a642bf
+# %% ../../nbs/65_denoising.ipynb #bd39664f
 def score_rivals(
     trials: Iterable[Trial],  # held out
     examples: Examples,
@@ -100,7 +100,7 @@ def score_rivals(
 # %% ../../nbs/65_denoising.ipynb #61f1c6c7
 ALL, USED = ", all members", ", as used"  # what is said of a stack behind its name
 
-# %% ../../nbs/65_denoising.ipynb #c4717bd0
+# %% ../../nbs/65_denoising.ipynb #87492855
 def score_stack(
     trials: Iterable[Trial],  # held out
     stack: SAEStack,  # its `metadata` says how its vectors are made
@@ -117,7 +117,7 @@ def score_stack(
         parts.append(score(t, as_used(t, stack), method=name + USED, target=target))
     return pd.concat(parts, ignore_index=True)
 
-# %% ../../nbs/65_denoising.ipynb #b7b7c154
+# %% ../../nbs/65_denoising.ipynb #5ca4ed87
 @torch.no_grad()
 def reconstructions(
     stack: SAEStack,
@@ -128,7 +128,7 @@ def reconstructions(
     parts = [stack(x.to(stack.W))[0].cpu() for x in torch.from_numpy(v).split(at_once)]
     return torch.cat(parts, dim=1).numpy()
 
-# %% ../../nbs/65_denoising.ipynb #c96c0f7e
+# %% ../../nbs/65_denoising.ipynb #756b6705
 def as_used(
     t: Trial,
     stack: SAEStack,  # its `metadata` says how its vectors are made
@@ -136,7 +136,7 @@ def as_used(
     "The judged windows of the recording that `denoise` gives back."
     return t.cut(at_rate(denoise(t.known.noisy, stack), t.config.rate).get_data())
 
-# %% ../../nbs/65_denoising.ipynb #de5df2a9
+# %% ../../nbs/65_denoising.ipynb #129d91a6
 def summary(
     scores: pd.DataFrame,  # of all methods
 ) -> pd.DataFrame:  # method, target, k (0 for none), SNR, gain, correlation; the best first
@@ -146,7 +146,7 @@ def summary(
     means = full.groupby(names, sort=False)[numbers].mean()
     return means.sort_values("SNR", ascending=False).reset_index().astype({"k": int})
 
-# %% ../../nbs/65_denoising.ipynb #a7d31abe
+# %% ../../nbs/65_denoising.ipynb #d98e692b
 def member_gains(
     scores: pd.DataFrame,  # of all methods, with columns arm and seed
 ) -> pd.DataFrame:  # target, arm (without its target), seed, member, k, gain, correlation
@@ -155,7 +155,7 @@ def member_gains(
     means = part.groupby(["target", "arm", "seed", "member", "k"], sort=False)[["gain", "correlation"]].mean()
     return means.reset_index().astype({"seed": int, "member": int, "k": int})
 
-# %% ../../nbs/65_denoising.ipynb #4407661e
+# %% ../../nbs/65_denoising.ipynb #fa49f0d4
 def used_gains(
     scores: pd.DataFrame,  # of all methods, with a column seed
 ) -> pd.DataFrame:  # target, arm (without its target), seed, member (always 0), gain
@@ -164,7 +164,7 @@ def used_gains(
     part = part.assign(arm=part["method"].str.removesuffix(USED), member=0)
     return part.groupby(["target", "arm", "seed", "member"], sort=False)["gain"].mean().reset_index()
 
-# %% ../../nbs/65_denoising.ipynb #aca6ce74
+# %% ../../nbs/65_denoising.ipynb #299fdf9b
 EDGES = np.arange(-12, 19, 3.0)  # dB, of the bins
 STYLES = {"Wiener": "#7a5195", "ICA, eyes": "#2f9e75", "wavelet": "#999999"}
 
@@ -180,7 +180,7 @@ def plot_gain(
     shown = binned[binned["size"] >= least]
     ax.plot([b.mid for b in shown.index], shown["mean"], marker="o", ms=3, **style)
 
-# %% ../../nbs/65_denoising.ipynb #66407ea3
+# %% ../../nbs/65_denoising.ipynb #ab7498c0
 def figure_gain(
     scores: pd.DataFrame,  # of all methods
 ) -> Figure:
@@ -228,7 +228,7 @@ def figure_traces(
     np.atleast_1d(axs)[0].set_ylabel(f"{step:.0f} µV between lines")
     return fig
 
-# %% ../../nbs/65_denoising.ipynb #0684c769
+# %% ../../nbs/65_denoising.ipynb #d55a274c
 def microvolts(
     t: Trial,
     count: int,  # windows
@@ -240,7 +240,7 @@ def microvolts(
     def cut(x): return np.concatenate(list(x[first : first + count]), axis=1)[channels] * 1e6
     return cut
 
-# %% ../../nbs/65_denoising.ipynb #9e86f073
+# %% ../../nbs/65_denoising.ipynb #2ba7e96f
 def figure_spectra(
     t: Trial,
     estimates: Mapping[str, Float[np.ndarray, "m c s"]],  # name -> windows in volts
@@ -273,7 +273,7 @@ def power_of(
         rows += len(x)
     return (power / rows).numpy()
 
-# %% ../../nbs/65_denoising.ipynb #9042690d
+# %% ../../nbs/65_denoising.ipynb #47063cac
 def placed_on_head(config: EEGConfig) -> Info | None:
     "The channels for MNE; None where some have no place on a head, as derivations have none."
     mne = import_mne()
@@ -283,7 +283,7 @@ def placed_on_head(config: EEGConfig) -> Info | None:
     info.set_montage(montage, on_missing="ignore", verbose="error")
     return info if all(np.isfinite(ch["loc"][:3]).all() for ch in info["chs"]) else None
 
-# %% ../../nbs/65_denoising.ipynb #1fc0a930
+# %% ../../nbs/65_denoising.ipynb #cd339f9c
 def draw_latent(
     row: Float[np.ndarray, "c s"],  # of the decoder
     info: Info,
@@ -301,7 +301,7 @@ def draw_latent(
     for side in ("left", "right", "top"): course.spines[side].set_visible(False)
     return float(S[0] ** 2 / np.square(S).sum())
 
-# %% ../../nbs/65_denoising.ipynb #617384df
+# %% ../../nbs/65_denoising.ipynb #81262290
 def figure_topographies(
     stack: SAEStack,  # at least two members
     member: int,

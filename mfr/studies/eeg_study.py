@@ -35,13 +35,13 @@ __all__ = ['PAPER', 'PRESETS', 'SECTIONS', 'denoised', 'denoising_rivals', 'EEGS
            'denoising_sentences', 'rival_gains', 'denoising_part', 'gains_by_k', 'gains_part', 'pictures_part', 'shown',
            'latents_part', 'plain_part', 'table', 'more_numbers', 'denoising_numbers']
 
-# %% ../../nbs/66_eeg_study.ipynb #2dd79721
+# %% ../../nbs/66_eeg_study.ipynb #ae81cb89
 def denoised(trained: Trained, source: EEGSource) -> dict[str, pd.DataFrame]:  # scores: one row a window and method
     "Judge an arm as a denoiser."
     name = trained.arm.removesuffix(CLEAN)
     return {"scores": score_stack(source.made.trials, trained.stack, name, source.target)}
 
-# %% ../../nbs/66_eeg_study.ipynb #7f4e74eb
+# %% ../../nbs/66_eeg_study.ipynb #5a7f5bbd
 def denoising_rivals(
     source: EEGSource,
     seed: int,  # of the draw
@@ -70,7 +70,7 @@ class EEGStudy(RecordingOptions, StudyOptions):
         StudyOptions.__post_init__(self)
         RecordingOptions.__post_init__(self)
 
-    def study(self, options: RunOptions | None = None) -> Study:
+    def study(self, options: RunOptions | None = None) -> Study:  # where it will run
         "The comparison that these options describe; a source that cannot be used is refused before it writes anything."
         recordings = Recordings(self, options.out if options else Path("runs/eeg"), self.batch_size)
         arms = self.compared(int(np.prod(recordings.config.shape)))
@@ -84,11 +84,11 @@ class EEGStudy(RecordingOptions, StudyOptions):
         parts = dict(measures=measures, rivals=rivals, sections=SECTIONS, numbers=more_numbers)
         return Study("eeg", recordings.sources["noisy"], arms, **parts, **how_often, **words)
 
-# %% ../../nbs/66_eeg_study.ipynb #b2484e4f
+# %% ../../nbs/66_eeg_study.ipynb #98a6db6e
 PAPER = TrainConfig(steps=3418, mutual=Mutual(weight=1.0, relative_to="loss"))
 PRESETS = {"demo": EEGStudy(), "paper": EEGStudy(train=PAPER, d_hidden=4096, batch_size=1024)}
 
-# %% ../../nbs/66_eeg_study.ipynb #e4bbf8e9
+# %% ../../nbs/66_eeg_study.ipynb #8cb60b05
 def lead(options: EEGStudy, recordings: Recordings) -> str:
     "What was run, in two sentences."
     c = recordings.config
@@ -101,32 +101,33 @@ def lead(options: EEGStudy, recordings: Recordings) -> str:
         f"{options.batch_size}, {seeds}."
     )
 
-# %% ../../nbs/66_eeg_study.ipynb #29163a18
+# %% ../../nbs/66_eeg_study.ipynb #f8256afb
 def conclusion(result: Result) -> str:
     "What the penalty did to the loss, and what stacks are worth as denoisers beside their rivals."
     said = headline(of_target(result, "noisy"), "loss", "loss on held-out windows")
     return f"{said} {denoising_sentences(result)}" if "scores" in result.frames else said
 
-# %% ../../nbs/66_eeg_study.ipynb #e9cdef57
+# %% ../../nbs/66_eeg_study.ipynb #e4e0b541
 def denoising_sentences(result: Result) -> str:
     "Stacks with noisy targets against each other, and the best of all stacks against ICA and the Wiener filter."
     gains, rivals = used_gains(result.frames["scores"]), rival_gains(result)
     plain = of_target(result, "noisy")
     judged = replace(plain, frames={"members": gains[gains["target"] == "noisy"]})
-    said = headline(judged, "gain", "gain over the band-pass, as a denoiser and in dB,", ".2f", better="higher")
+    said = headline(judged, "gain", "gain in dB over the band-pass", ".2f", better="higher")
     means = gains.groupby(["arm", "target"])["gain"].mean()
     arm, target = means.idxmax()
     best = f"The stack that denoises best, {arm} with {target} targets, gains {means.max():+.2f} dB over the band-pass"
+    said = f"As denoisers, trained on noisy targets: {said}"
     return f"{said} {best}; ICA gains {rivals['ICA, eyes']:+.2f} dB, the Wiener filter {rivals['Wiener']:+.2f} dB."
 
-# %% ../../nbs/66_eeg_study.ipynb #a6ecb3d2
+# %% ../../nbs/66_eeg_study.ipynb #ca3e1797
 def rival_gains(result: Result) -> dict[str, float]:  # method -> dB
     "Gain of the rivals that are judged without a number of components."
     scores = result.frames["scores"]
     alone = scores[scores["arm"].isna() & (scores["method"] != "PCA")]
     return alone.groupby("method")["gain"].mean().to_dict()
 
-# %% ../../nbs/66_eeg_study.ipynb #5a48c875
+# %% ../../nbs/66_eeg_study.ipynb #71a7b8f7
 def denoising_part(result: Result) -> Part | None:
     "All methods, the best first."
     if "scores" not in result.frames: return None
@@ -139,7 +140,7 @@ def denoising_part(result: Result) -> Part | None:
     )
     return Part("Denoising", table, text)
 
-# %% ../../nbs/66_eeg_study.ipynb #6bb60a16
+# %% ../../nbs/66_eeg_study.ipynb #c2180037
 def gains_by_k(result: Result) -> pd.DataFrame | None:  # k, and for either target every arm and the differences
     "Gain of single members over the band-pass; nothing where denoising was not measured."
     if "scores" not in result.frames: return None
@@ -150,19 +151,20 @@ def gains_by_k(result: Result) -> pd.DataFrame | None:  # k, and for either targ
         tables.append(by_k.add_prefix(f"gain, {target}: "))
     return pd.concat(tables, axis=1).reset_index()
 
-# %% ../../nbs/66_eeg_study.ipynb #f075f133
+# %% ../../nbs/66_eeg_study.ipynb #576661a6
 def gains_part(result: Result) -> list[Part]:
     "Gain over k, and over the noise."
     by_k = gains_by_k(result)
     if by_k is None: return []
-    table = Part("Gain over k", by_k.round(3), "Gain of single members over the band-pass alone, dB.")
+    short = by_k.rename(columns=lambda name: name.removeprefix("gain, "))
+    table = Part("Gain over k", short.round(3), "Gain of single members over the band-pass alone, dB.")
     text = (
         "Gain over the band-pass by the SNR that the band-pass leaves, mean over windows of bins of 3 dB. Below 0 the "
         "signal is better left alone."
     )
     return [table, Part("Where denoising helps", figure_gain(result.frames["scores"]), text, "gain")]
 
-# %% ../../nbs/66_eeg_study.ipynb #2e565ea5
+# %% ../../nbs/66_eeg_study.ipynb #689f3ded
 def pictures_part(result: Result) -> list[Part]:
     "Traces and spectra of one held-out recording, of the last arm with either target beside ICA."
     if "scores" not in result.frames: return []
@@ -181,12 +183,12 @@ def pictures_part(result: Result) -> list[Part]:
         Part("Spectra", figure_spectra(t, estimates, colours), spectra, "spectra"),
     ]
 
-# %% ../../nbs/66_eeg_study.ipynb #b4efb5b2
+# %% ../../nbs/66_eeg_study.ipynb #f48fc2b4
 def shown(result: Result) -> tuple[str, int]:  # arm and seed
     "Whose pictures are shown: the last arm with noisy targets, of the last repetition."
     return of_target(result, "noisy").arms[-1], result.study.seed + result.study.seeds - 1
 
-# %% ../../nbs/66_eeg_study.ipynb #971b5c35
+# %% ../../nbs/66_eeg_study.ipynb #64075713
 def latents_part(result: Result) -> Part | None:
     "Latents on the head; nothing where channels have no place on one, or a stack one member."
     source, (arm, seed) = last_source(result), shown(result)
@@ -202,7 +204,7 @@ def latents_part(result: Result) -> Part | None:
     )
     return Part("Latents on the head", figure, text, "latents") if figure else None
 
-# %% ../../nbs/66_eeg_study.ipynb #266d528c
+# %% ../../nbs/66_eeg_study.ipynb #950c9d41
 def plain_part(
     part: Callable[[Result], Part | None],  # a section that any study may take
     result: Result,
@@ -210,13 +212,13 @@ def plain_part(
     "A common section, of the stacks with noisy targets."
     return part(of_target(result, "noisy"))
 
-# %% ../../nbs/66_eeg_study.ipynb #ccb5403b
+# %% ../../nbs/66_eeg_study.ipynb #ab5bcd21
 SECTIONS = (
     recordings_part, loss_part, over_k_part, distances_part, denoising_part, gains_part, pictures_part, latents_part,
     *(partial(plain_part, part) for part in (members_part, arms_part, training_part)),
 )  # fmt: skip
 
-# %% ../../nbs/66_eeg_study.ipynb #040538b0
+# %% ../../nbs/66_eeg_study.ipynb #abf25ca4
 def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
     "Loss and gain of all arms for every k."
     losses, gains = table_by_k(of_target(result, "noisy").members, "loss"), gains_by_k(result)
@@ -227,7 +229,7 @@ def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
     both.attrs["notes"] = [note]
     return both
 
-# %% ../../nbs/66_eeg_study.ipynb #935b1052
+# %% ../../nbs/66_eeg_study.ipynb #385e6013
 def more_numbers(result: Result) -> dict[str, float]:
     "PCA, the windows and denoising under flat keys."
     pca = result.frames["rivals"].groupby("k")["FVU, recordings"].mean()
@@ -235,8 +237,8 @@ def more_numbers(result: Result) -> dict[str, float]:
     out |= {f"windows/{name}": v for name, v in fates(last_source(result).made).items()}
     return out | (denoising_numbers(result.frames["scores"]) if "scores" in result.frames else {})
 
-# %% ../../nbs/66_eeg_study.ipynb #27a0e63d
-def denoising_numbers(scores: pd.DataFrame) -> dict[str, Any]:
+# %% ../../nbs/66_eeg_study.ipynb #a782c327
+def denoising_numbers(scores: pd.DataFrame) -> dict[str, float]:
     "Rivals, single members, and stacks as they are used."
     out = {}
     for _, row in summary(scores[scores["arm"].isna()]).iterrows():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from torch import Tensor
 
-if TYPE_CHECKING: from transformers import PreTrainedModel
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # %% auto #0
 __all__ = ['ADVISED', 'PRESETS', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations', 'text_key',
@@ -74,9 +76,9 @@ class GPT2Study(StudyOptions):
         "Training tokens, as many as the longest arm wants: every batch is new."
         return self.batch_size * max(arm.train.steps for arm in self.compared(1).values())
 
-    def study(self, options: RunOptions) -> Study:
-        "The comparison on an opened model and text; its run belongs in the folder of these options."
-        return study_of(self, open_source(self, options))
+    def study(self, options: RunOptions | None = None) -> Study:
+        "The comparison, model and text opened; activations are kept where the run goes, or in a temporary folder."
+        return study_of(self, open_source(self, options or RunOptions(Path(mkdtemp(prefix="mfr-")))))
 
 # %% ../../nbs/64_gpt2_study.ipynb #61a61a0f
 PRESETS = {
@@ -96,7 +98,8 @@ def open_model(
     if name == "tiny":
         model, tokenizer = load_tiny()
         return model.to(device), tokenizer
-    try: from transformers import AutoModelForCausalLM, AutoTokenizer
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as e: raise ValueError("model: language models need the extra: pip install 'mfr[gpt2]'") from e
     try:
         model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False)

@@ -23,7 +23,7 @@ from ..mutual import Mutual
 from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples
 from ..reinit import Restarts
 from ..report import Part
-from ..result import Result, arms_part, curve, draw_inactivity, finite, headline, members_part, pooled
+from ..result import Result, arms_part, curve, draw_inactivity, headline, members_part, pooled
 from ..sae import SAEStack
 from ..similarity import nearest
 from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
