@@ -301,7 +301,7 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
 # %% ../nbs/60_study.ipynb #51bdcd0d
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
-# %% ../nbs/60_study.ipynb #8228aeb6
+# %% ../nbs/60_study.ipynb #2acace0e
 def run(
     study: Study,
     options: RunOptions,  # where, and on what
