@@ -95,7 +95,7 @@ def show(study: Any, options: Any, config: Any) -> None:
     table = study.table(result) if study.table else summarise(result.members, shown)
     print(table.to_string(index=False))
     print(f"\n{study.conclusion(result)}")
-    for note in cautions(result): print(f"note: {note}")
+    for note in [*table.attrs.get("notes", ()), *cautions(result)]: print(f"note: {note}")
     print(f"\nreport: {options.out / 'report.html'}")
 
 # %% ../nbs/90_cli.ipynb #99d977ba

@@ -41,6 +41,7 @@ def slug(
 OWN = (
     "config.json", "metrics.json", "recordings.json", "report.html",
     "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "history.csv", "restarts.csv",
+    "rivals.csv",
     "figures", "stacks", "checkpoints", "activations", "measured",
 )  # fmt: skip
 

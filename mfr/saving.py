@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from .runs import write_whole
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
-__all__ = ['save', 'write_whole', 'load']
+__all__ = ['save', 'load']
 
 # %% ../nbs/53_saving.ipynb #099d3ca6
 def save(
@@ -37,13 +37,6 @@ def save(
     write_whole(path / "model.safetensors", safetensors_bytes(tensors))
     write_whole(path / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     return path
-
-# %% ../nbs/53_saving.ipynb #416347ca
-def write_whole(path: Path, content: bytes) -> None:
-    "Write a file whole or not at all."
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 # %% ../nbs/53_saving.ipynb #2776dd9b
 def load(
@@ -64,7 +57,7 @@ def load(
     stack.metadata = metadata
     return stack.eval().requires_grad_(False)
 
-# %% ../nbs/53_saving.ipynb #3bc159e8
+# %% ../nbs/53_saving.ipynb #99b982c0
 def _tensors(path: Path, stack: SAEStack) -> dict[str, Tensor]:
     "The tensors of a file, if they are those of the stack."
     try: tensors = load_file(path)

@@ -85,7 +85,7 @@ class History:
         "The rows with a key for each member's value: loss_0, loss_1, ..."
         return [_flat(row) for row in self.rows]
 
-# %% ../nbs/40_train.ipynb #d65b8267
+# %% ../nbs/40_train.ipynb #d20238c1
 def _flat(row: dict) -> dict:
     "Lists as one key for each element."
     out = {}
@@ -121,13 +121,13 @@ def keep_memory() -> None:
     mallopt(-4, 0)  # M_MMAP_MAX: no mapping per block
     mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
-# %% ../nbs/40_train.ipynb #e5afabe8
+# %% ../nbs/40_train.ipynb #d3df4332
 def member_views(stack: SAEStack) -> list[list[nn.Parameter]]:
     "The trained parameters of each member, as views of the stack's."
     trained = [p for p in stack.parameters() if p.requires_grad]
     return [[nn.Parameter(p.data[i]) for p in trained] for i in range(stack.config.n)]
 
-# %% ../nbs/40_train.ipynb #84a5f9b1
+# %% ../nbs/40_train.ipynb #70960790
 def open_for_training(stack: SAEStack) -> None:
     "Gradients for every parameter but a fixed decoder bias, which a stack from `mfr.load` has switched off."
     stack.train().requires_grad_(True)
@@ -165,7 +165,7 @@ class Trainer:
         record(self, out)
         if self.restarts: begin_again(self, self.restarts)
 
-# %% ../nbs/40_train.ipynb #eb3070a2
+# %% ../nbs/40_train.ipynb #680a235e
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
     "The sum over members of reconstruction and terms."
     total, n = out.loss.sum(), len(out.loss)
@@ -174,7 +174,7 @@ def total_loss(trainer: Trainer, out: Pass) -> Tensor:
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
     return total
 
-# %% ../nbs/40_train.ipynb #5b7442a7
+# %% ../nbs/40_train.ipynb #03d6eaf3
 def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
     "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
     finite = torch.isfinite(total.detach())
@@ -184,7 +184,7 @@ def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
         trainer.broken += skip
     elif not finite: raise ValueError(_complaint(trainer, out))
 
-# %% ../nbs/40_train.ipynb #6467399d
+# %% ../nbs/40_train.ipynb #436a1cc5
 def _complaint(trainer: Trainer, out: Pass) -> str:
     "What is wrong with a step whose loss is not finite."
     bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
@@ -192,7 +192,7 @@ def _complaint(trainer: Trainer, out: Pass) -> str:
     rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
 
-# %% ../nbs/40_train.ipynb #fcf250c2
+# %% ../nbs/40_train.ipynb #c4bb5a96
 def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
     shared = [p for p in trainer.stack.parameters() if p.requires_grad]
@@ -203,7 +203,7 @@ def update(trainer: Trainer, total: Tensor) -> None:
     for group in trainer.optimizer.param_groups: group["lr"] = trainer.config.lr_at(trainer.t)
     trainer.optimizer.step()
 
-# %% ../nbs/40_train.ipynb #53cacd39
+# %% ../nbs/40_train.ipynb #35fa75d5
 def record(trainer: Trainer, out: Pass) -> None:
     "Keep a row where one is due."
     config, row = trainer.config, {}
@@ -217,7 +217,7 @@ def record(trainer: Trainer, out: Pass) -> None:
         row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
     if row: trainer.history.rows.append({"step": trainer.t} | row)
 
-# %% ../nbs/40_train.ipynb #570623a9
+# %% ../nbs/40_train.ipynb #7a83b4f9
 def begin_again(trainer: Trainer, rules: Restarts) -> None:
     "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
     for r in due(rules, trainer.t):
@@ -232,10 +232,10 @@ def begin_again(trainer: Trainer, rules: Restarts) -> None:
         rules.activity.reset(r.member)
         for term in trainer.terms: term.restarted(r.member)
 
-# %% ../nbs/40_train.ipynb #c0fcb671
+# %% ../nbs/40_train.ipynb #c7a75c22
 STRETCH = 8192  # examples, or a few more, whose mean a decoder bias starts at
 
-# %% ../nbs/40_train.ipynb #a9438d76
+# %% ../nbs/40_train.ipynb #e3fee22a
 def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     "Put the decoder bias at the mean of the first batches, and give all of them back."
     first, rows = [], 0
@@ -245,7 +245,7 @@ def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     if first: centre(stack, torch.cat([as_batch(item, stack.W).x for item in first]).mean(0))
     return chain(first, batches)
 
-# %% ../nbs/40_train.ipynb #b7857f3b
+# %% ../nbs/40_train.ipynb #1cbeda9d
 def train(
     trainer: Trainer,
     batches: Iterable,  # in any form that `as_batch` takes, continuing at batch number `trainer.t`
@@ -271,7 +271,7 @@ def train(
     trainer.stack.eval()
     return trainer.history
 
-# %% ../nbs/40_train.ipynb #827a52ab
+# %% ../nbs/40_train.ipynb #c9d2eff7
 class Clock:
     "Adds the seconds that pass to a history's, at every mark."
 
@@ -292,12 +292,12 @@ class Clock:
 
     def __exit__(self, *_): self.mark()
 
-# %% ../nbs/40_train.ipynb #b46327ff
+# %% ../nbs/40_train.ipynb #262ebfbb
 def progress(label: str) -> tqdm:
     "A bar that counts examples; on a terminal alone."
     return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
 
-# %% ../nbs/40_train.ipynb #1e9d5b31
+# %% ../nbs/40_train.ipynb #e9e59763
 def advance(bar: tqdm, trainer: Trainer, item: Any) -> None:
     "Move the bar on, and show the loss with every row of the history."
     if bar.disable: return
