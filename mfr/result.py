@@ -243,7 +243,8 @@ def _sentence(result: Result, arm: str, d: Interval, means: pd.Series, said: str
     seeds, reference = result.study.seeds, result.reference
     word = "better" if (d.mean < 0) == (better == "lower") else "worse"
     numbers = f"{said} {means[arm]:{form}} against {means[reference]:{form}}, a difference of {d:+{form}}"
-    if d.mean == 0: return f"{arm} is neither better nor worse than {reference}: {numbers}."
+    none = f"{abs(d.mean):{form}}" == f"{0:{form}}"  # as far as it is written
+    if none: return f"{arm} is neither better nor worse than {reference}: {numbers}."
     if not d.known: return f"{arm} is {word} than {reference} in one seed, which says nothing about chance: {numbers}."
     if d.excludes_zero: return f"{arm} is {word} than {reference}: {numbers} over {seeds} seeds."
     return f"{arm} is neither better nor worse than {reference} as far as {seeds} seeds can show: {numbers}."

@@ -40,7 +40,7 @@ __all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'closest', 'Study', 
            'examined_rivals', 'run', 'gathered', 'publish', 'with_settings', 'metrics', 'Arm', 'Interval', 'Result',
            'Source', 'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
 
-# %% ../nbs/60_study.ipynb #19758791
+# %% ../nbs/60_study.ipynb #3295209e
 _all_ = ["Arm", "Interval", "Result", "Source", "StudyOptions", "baseline_and_mfr", "grid", "read_arms"]
 
 # %% ../nbs/60_study.ipynb #b064890a
@@ -54,7 +54,7 @@ class Trained(NamedTuple):
     config: Arm
     batch_size: int = 500  # of its training
 
-# %% ../nbs/60_study.ipynb #fd517388
+# %% ../nbs/60_study.ipynb #2bb6b072
 def tidy(
     level: str,  # "stacks", "members", "latents", or any other name in the plural
     columns: Mapping[str, Any] | pd.DataFrame,  # name -> number, (n,) or (n, m), all of one shape; a frame stays
@@ -68,7 +68,7 @@ def tidy(
     names = ("member", level.removesuffix("s"))
     return pd.DataFrame(dict(zip(names, index)) | {name: a.ravel() for name, a in arrays.items()})
 
-# %% ../nbs/60_study.ipynb #23954014
+# %% ../nbs/60_study.ipynb #c17a4cd0
 @torch.no_grad()
 def reconstruction(
     trained: Trained,
@@ -85,7 +85,7 @@ def reconstruction(
     latents = {"density": e.density, "agreement": shared, "closest": closest(stack.decoder, alive)}
     return {"members": members, "latents": latents, "stacks": {"held-out rows": e.rows}}
 
-# %% ../nbs/60_study.ipynb #25679904
+# %% ../nbs/60_study.ipynb #4800c3bf
 def closest(
     D: Float[Tensor, "n f d"],  # decoder rows
     alive: Bool[Tensor, "n f"],  # latents that count
@@ -97,7 +97,7 @@ def closest(
         if mine.any() and len(others): out[i, mine.numpy()] = nearest(D[i, mine], others)[0].cpu().numpy()
     return out
 
-# %% ../nbs/60_study.ipynb #22a97b7f
+# %% ../nbs/60_study.ipynb #2131f747
 @dataclass(frozen=True)
 class Study:
     "A comparison: what it trains, on what, what is measured and what is shown."
@@ -123,7 +123,7 @@ class Study:
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds, arms=len(self.arms))
 
-# %% ../nbs/60_study.ipynb #554c6e84
+# %% ../nbs/60_study.ipynb #62f9ba39
 class Sources:
     "The sources of a study, opened when asked for; those of one repetition are kept open."
 
@@ -158,11 +158,11 @@ class RunOptions:
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: expected a GPU for {self.device!r}, PyTorch finds none")
 
-# %% ../nbs/60_study.ipynb #ec6cc0dc
+# %% ../nbs/60_study.ipynb #8c648059
 class Interrupted(KeyboardInterrupt):
     "A study was stopped by Ctrl-C or SIGTERM; the message says what was kept and where."
 
-# %% ../nbs/60_study.ipynb #de24d95a
+# %% ../nbs/60_study.ipynb #691c1a66
 @dataclass
 class Session:
     "A study in the course of a run."
@@ -177,7 +177,7 @@ class Session:
         "Of an arm's stack; without steps, that of its checkpoint."
         return key(self.study.arms[arm], self.sources(seed, arm), seed, self.study.batch_size, steps)
 
-# %% ../nbs/60_study.ipynb #e50e9b28
+# %% ../nbs/60_study.ipynb #97e4b550
 def trainer_of(
     session: Session,
     arm: str,
@@ -215,7 +215,7 @@ def train_arm(
     save_checkpoint(trainer, checkpoint)
     return Trained(arm, seed, stack, trainer.history, study.arms[arm], study.batch_size)
 
-# %% ../nbs/60_study.ipynb #2d24e537
+# %% ../nbs/60_study.ipynb #ee1769a2
 def measure(
     study: Study,
     trained: Trained,
@@ -235,7 +235,7 @@ def measure(
     frames["restarts"] = pd.DataFrame([vars(r) for r in history.restarts], columns=names)
     return frames
 
-# %% ../nbs/60_study.ipynb #bf50a330
+# %% ../nbs/60_study.ipynb #c9f8a8fe
 def write_frames(
     place: Path,  # a folder, which appears whole or not at all
     frames: Mapping[str, pd.DataFrame],
@@ -247,13 +247,13 @@ def write_frames(
     for level, frame in frames.items(): frame.to_csv(part / f"{level}.csv", index=False)
     os.replace(part, place)
 
-# %% ../nbs/60_study.ipynb #70c5daa7
+# %% ../nbs/60_study.ipynb #b5f5257e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
     "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
     def read(path): return pd.read_csv(path, keep_default_na=False, na_values=[""])
     return {path.stem: read(path) for path in sorted(place.glob("*.csv"))}
 
-# %% ../nbs/60_study.ipynb #6d971ff4
+# %% ../nbs/60_study.ipynb #64467fb9
 def examined(
     session: Session,
     arm: str,
@@ -273,18 +273,18 @@ def examined(
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
 
-# %% ../nbs/60_study.ipynb #ba3448a4
+# %% ../nbs/60_study.ipynb #3ae38656
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
     return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
 
-# %% ../nbs/60_study.ipynb #081a169b
+# %% ../nbs/60_study.ipynb #48371267
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
     "The same rows, with what they belong to before them."
     return pd.DataFrame({name: [value] * len(frame) for name, value in values.items()}).join(frame)
 
-# %% ../nbs/60_study.ipynb #f6b97095
+# %% ../nbs/60_study.ipynb #5bbdb62c
 def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     "The rows of what is measured of a source alone, with the seed."
     if not session.study.rivals: return {}
@@ -298,10 +298,10 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
         write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
-# %% ../nbs/60_study.ipynb #6f0c1a2b
+# %% ../nbs/60_study.ipynb #51bdcd0d
 MAY_GROW = ("seeds", "steps", "*.steps", "compared")
 
-# %% ../nbs/60_study.ipynb #d5b6a04a
+# %% ../nbs/60_study.ipynb #2acace0e
 def run(
     study: Study,
     options: RunOptions,  # where, and on what
@@ -323,14 +323,14 @@ def run(
     shutil.rmtree(folder.path / "activations", ignore_errors=True)  # where sources keep what they can make again
     return result
 
-# %% ../nbs/60_study.ipynb #11e2a90f
+# %% ../nbs/60_study.ipynb #cde506d1
 def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     "The frames of one level below each other."
     levels = dict.fromkeys(level for part in parts for level in part)
     found = {level: [part[level] for part in parts if level in part] for level in levels}
     return {level: pd.concat([f for f in fs if len(f)] or fs[:1], ignore_index=True) for level, fs in found.items()}
 
-# %% ../nbs/60_study.ipynb #b1edfcbc
+# %% ../nbs/60_study.ipynb #465d0735
 def publish(result: Result, folder: RunFolder) -> None:
     "Write what a run leaves: a CSV file for every level, `metrics.json`, figures and the report."
     study = result.study
@@ -345,13 +345,13 @@ def publish(result: Result, folder: RunFolder) -> None:
         report.parts += made if isinstance(made, list) else [made] if made else []
     report.write(folder)
 
-# %% ../nbs/60_study.ipynb #f7a40d36
+# %% ../nbs/60_study.ipynb #3d45d508
 def with_settings(result: Result) -> pd.DataFrame:
     "The members, with a column for every setting in which the arms differ: a tidy table for whoever plots it."
     chosen = pd.DataFrame(differences(result.study.arms)).T.add_prefix("setting: ")
     return result.members.join(chosen, on="arm")
 
-# %% ../nbs/60_study.ipynb #fdac9215
+# %% ../nbs/60_study.ipynb #53eec0e1
 def metrics(result: Result) -> dict[str, float]:
     "The figures of a run under flat keys: those of members that are shown, those of stacks, and the study's own."
     study, stacks = result.study, result.frames["stacks"]

@@ -6,7 +6,7 @@ import pytest
 from mfr.sweep import sweep
 
 
-# %% ../nbs/67_sweep.ipynb #6c09725b
+# %% ../nbs/67_sweep.ipynb #c924ec45
 @pytest.mark.parametrize(("text", "words"), [
     ('study = "sythetic"\n[axes]\nlr = [1]', "study: expected 'synthetic', 'train', 'gpt2' or 'eeg', got 'sythetic'"),
     ("[axes]\nlr = [1]", "study: expected"),
