@@ -128,7 +128,7 @@ def test_eeg_from_simulation_to_a_denoised_file(tmp_path):
 
     data = ["--simulation.recordings", 3, "--simulation.seconds", 8, "--batch-size", 8]
     r = mfr("eeg", "--steps", 4, *data, "--d-hidden", 24, "--n", 2, "--k", 2, 4, "--out", tmp_path / "run")
-    assert r.returncode == 0 and r.stderr == "" and "gain over the band-pass" in r.stdout
+    assert r.returncode == 0 and r.stderr == "" and "gain, clean: MFR" in r.stdout
     files = {p.name for p in (tmp_path / "run").iterdir()}
     assert {"config.json", "members.csv", "recordings.json", "report.html", "scores.csv", "stacks"} <= files
     assert not (tmp_path / "run" / "activations").exists()
