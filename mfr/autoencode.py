@@ -39,7 +39,7 @@ def compare(
         n, b, _ = code.shape
         sizes = (n, b, rows.shape[-1]), (n, b), code.values.shape, code.values.shape
         out = Comparison(*(rows.new_empty(size) for size in sizes))
-        loops().compare(*arrays(target, rows, scale, *code[:3]), *(t.numpy() for t in out))
+        loops().reconstruct(*arrays(target, rows, scale, *code[:3]), *(t.numpy() for t in out))
         return out
     lengths = take(scale, code)
     weights = code.values * lengths

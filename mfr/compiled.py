@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 # %% auto #0
-__all__ = ['topk', 'screened_topk', 'margin_of', 'compare', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
+__all__ = ['topk', 'screened_topk', 'margin_of', 'reconstruct', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
 
 # %% ../nbs/02_compiled.ipynb #419321ed
 @njit(fastmath=True, cache=True)
@@ -212,7 +212,7 @@ def _add_all(to, w, rows, latents):
 
 # %% ../nbs/02_compiled.ipynb #fe2692f8
 @njit(parallel=True, fastmath=True, cache=True)
-def compare(
+def reconstruct(
     target,  # (m, b, d) what is reconstructed, m = n or 1
     rows, scale,  # (n, f, d) rows of any length, (n, f) one over their lengths
     values, latents, offsets,  # the code

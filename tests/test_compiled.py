@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from mfr.compiled import add_numbers, add_rows, add_two_rows, compare, dots, margin_of, screened_topk, topk
+from mfr.compiled import add_numbers, add_rows, add_two_rows, dots, margin_of, reconstruct, screened_topk, topk
 
 
 # %% ../nbs/02_compiled.ipynb #9d23e3af
@@ -100,7 +100,7 @@ def test_walks_against_naive(n, b, d, f, shared, columns, seed):
     D = rows * scale[..., None]
 
     error, square, weights, products = (np.empty(size) for size in ((n, b, d), (n, b), len(latents), len(latents)))
-    compare(x, rows, scale, values, latents, offsets, error, square, weights, products)
+    reconstruct(x, rows, scale, values, latents, offsets, error, square, weights, products)
     np.testing.assert_allclose(error, Z @ D - x, atol=1e-12)
     np.testing.assert_allclose(square, (error**2).sum(2), atol=1e-12)
     np.testing.assert_allclose(products, (error @ D.swapaxes(1, 2))[mask], atol=1e-12)
