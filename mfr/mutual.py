@@ -27,7 +27,7 @@ from .terms import Term
 __all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
            'matched_penalty', 'mutual_penalty', 'warmup', 'choose_alpha', 'MutualSettings', 'MutualState', 'Mutual']
 
-# %% ../nbs/31_mutual.ipynb #b2bea490
+# %% ../nbs/31_mutual.ipynb #24749410
 class Matches(NamedTuple):
     "Who is matched with whom, latents counted through the whole stack; every pair is listed from both ends."
 
@@ -35,14 +35,14 @@ class Matches(NamedTuple):
     partner: Int[Tensor, "r"]  # partners of latent 0, then of latent 1, ...
     order: Int[Tensor, "latents"]  # (n*f,) all of them, partners near each other, which is kind to caches
 
-# %% ../nbs/31_mutual.ipynb #d91ac7a1
+# %% ../nbs/31_mutual.ipynb #f8b5072e
 class Towards(NamedTuple):
     "What pulls at each row."
 
     rows: Float[Tensor, "q d"]  # sum of the partners' unit rows
     along: Float[Tensor, "q"]  # its product with the row's own unit row
 
-# %% ../nbs/31_mutual.ipynb #560f7f51
+# %% ../nbs/31_mutual.ipynb #f320746d
 def towards_partners(
     rows: Float[Tensor, "q d"],  # of any length
     scale: Float[Tensor, "q"],  # one over their lengths
@@ -80,13 +80,13 @@ class Nearest(NamedTuple):
     cosines: Float[Tensor, "f m"]
     rows: Int[Tensor, "f m"]  # of V, in any order
 
-# %% ../nbs/31_mutual.ipynb #17b5f316
+# %% ../nbs/31_mutual.ipynb #756cbb6c
 def _nearest(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], m: int) -> Nearest:
     "The m nearest of each row; of several, who comes last need not be exact."
     code = topk(U[None], V[None], V.new_zeros(1, len(V)), (m,), "fp32" if m == 1 else "bf16")
     return Nearest(code.values.view(len(U), m), code.latents.view(len(U), m))
 
-# %% ../nbs/31_mutual.ipynb #e92d7279
+# %% ../nbs/31_mutual.ipynb #298c85d6
 def _partners(U: Float[Tensor, "f d"], V: Float[Tensor, "f d"], matching: Matching, nearest: int) -> Int[Tensor, "f"]:
     "For each row of U its partner in V."
     if matching == "max": return _nearest(U, V, 1).rows[:, 0]
@@ -156,7 +156,7 @@ def warmup(
     "Cosine warm-up of the penalty's weight (paper, section 3)."
     return 1.0 if step >= length else (1 - math.cos(math.pi * step / length)) / 2
 
-# %% ../nbs/31_mutual.ipynb #34c82798
+# %% ../nbs/31_mutual.ipynb #4a399291
 Relative = Literal["variance", "loss", None]
 
 # %% ../nbs/31_mutual.ipynb #2826484e
@@ -171,11 +171,11 @@ def choose_alpha(
     if relative_to == "variance": return weight * target.var(0, correction=0).mean().item()
     return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
 
-# %% ../nbs/31_mutual.ipynb #e6b0a067
+# %% ../nbs/31_mutual.ipynb #6d96bf32
 FIRST = 64  # steps from the first search to the second
 WORTH = 0.1  # a search that raises the mean cosine of matched latents by less was hardly needed
 
-# %% ../nbs/31_mutual.ipynb #21eeee90
+# %% ../nbs/31_mutual.ipynb #33733c83
 @dataclass
 class MutualSettings:
     "What can be set of the mutual penalty; the defaults are advised."
@@ -200,7 +200,7 @@ class MutualSettings:
         "The same without economies: the exact matching, searched at every step, pulling at every step."
         return cls(**{"every": 1, "nearest": 0, "renew": 1, **settings})
 
-# %% ../nbs/31_mutual.ipynb #88c5fc15
+# %% ../nbs/31_mutual.ipynb #736bf7c7
 class MutualState(Term):
     "What is remembered from pull to pull."
 
@@ -213,7 +213,7 @@ class MutualState(Term):
     wait: int = FIRST  # steps from the last search to the next
     unseen: Tensor = torch.zeros(0, 0)  # (n, f) examples since each latent was last active
 
-# %% ../nbs/31_mutual.ipynb #e9f18110
+# %% ../nbs/31_mutual.ipynb #49653290
 @dataclass
 class Mutual(MutualSettings, MutualState):
     "The mutual penalty (paper, section 3), added to the loss of every member."
@@ -235,7 +235,7 @@ class Mutual(MutualSettings, MutualState):
         "The penalty without its weight, at the last pull."
         return {} if self.penalty is None else {"penalty": float(self.penalty)}
 
-# %% ../nbs/31_mutual.ipynb #ecc3b1c1
+# %% ../nbs/31_mutual.ipynb #719cf452
 def _begin(term: Mutual, stack: SAEStack) -> None:
     "The state before the first step."
     n, f = stack.config.n, stack.config.d_hidden
@@ -244,7 +244,7 @@ def _begin(term: Mutual, stack: SAEStack) -> None:
     term.next_search, term.wait = 0, term.renew or FIRST
     term.unseen = torch.zeros(n, f, dtype=torch.long, device=stack.W.device)  # examples since a latent was last active
 
-# %% ../nbs/31_mutual.ipynb #687749a2
+# %% ../nbs/31_mutual.ipynb #a555fa0d
 def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""]:
     "The weighted penalty of a step that pulls."
     term.unseen = (term.unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
@@ -256,7 +256,7 @@ def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, 
         term.alpha = choose_alpha(term.weight, term.relative_to, out.target, out.loss.detach(), penalty.item())
     return term.alpha * warmup(step, term.warmup) * term.every * penalty
 
-# %% ../nbs/31_mutual.ipynb #bb98836d
+# %% ../nbs/31_mutual.ipynb #b277d6cc
 @torch.no_grad()
 def _search(term: Mutual, stack: SAEStack, step: int) -> Matches:
     "Find new matches, and say when to search again."

@@ -56,7 +56,7 @@ def test_warmup_curve():
     assert warmup(0, 0) == 1
 
 
-# %% ../nbs/31_mutual.ipynb #ed6d5dd8
+# %% ../nbs/31_mutual.ipynb #daa445af
 def test_searches_get_rarer_and_restart_with_a_member():
     "Matches that do not change are searched at doubling distances; a restart voids them."
     stack = SAEStack(SAEConfig(d_in=8, d_hidden=16, k=2, n=3))
