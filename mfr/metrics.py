@@ -35,7 +35,7 @@ class Evaluation:
     rows: int  # examples seen
     mse: Float[np.ndarray, "n"]  # mean squared error over examples and dimensions, the loss of training
 
-# %% ../nbs/50_metrics.ipynb #93c8b5cf
+# %% ../nbs/50_metrics.ipynb #5153fdc1
 @dataclass
 class Variance:
     "The variance of rows that come a few at a time, summed over dimensions; float64."
@@ -129,7 +129,7 @@ def agreement_with_truth(
     known = ~np.isnan(a) & ~np.isnan(t)
     return float(np.corrcoef(a[known], t[known])[0, 1])
 
-# %% ../nbs/50_metrics.ipynb #19420826
+# %% ../nbs/50_metrics.ipynb #6bfc3869
 class PCA(NamedTuple):
     "Principal components."
 
@@ -141,7 +141,7 @@ class PCA(NamedTuple):
         V = self.components[:k]
         return (x - self.mean) @ V.T @ V + self.mean
 
-# %% ../nbs/50_metrics.ipynb #d657e182
+# %% ../nbs/50_metrics.ipynb #7c519631
 @torch.no_grad()
 def fit_pca(
     rows: Float[Tensor, "m d"],  # to fit mean and components on
@@ -172,7 +172,7 @@ def pca_fvu(
     if not variance.rows: raise ValueError("held_out: expected at least one row, got none")
     return [(variance.square - explained[:k].sum().item()) / variance.value for k in ks]
 
-# %% ../nbs/50_metrics.ipynb #3ad518ba
+# %% ../nbs/50_metrics.ipynb #c8b68a38
 class Distances(NamedTuple):
     "Mean distance of each member's decoder to those of the others."
 

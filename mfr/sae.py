@@ -23,7 +23,7 @@ from .similarity import unit
 # %% auto #0
 __all__ = ['Bias', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack']
 
-# %% ../nbs/23_sae.ipynb #5aa50e5f
+# %% ../nbs/23_sae.ipynb #0242ef40
 Bias = Literal[False, True, "fixed"]
 
 # %% ../nbs/23_sae.ipynb #4398c11f
@@ -37,7 +37,7 @@ class SAEConfig:
     n: int = 1  # members
     tied: bool = True  # the decoder is the encoder with rows of unit length, as in the paper
     select: str = "topk"  # how active latents are chosen, see `mfr.select.RULES`
-    relu: bool = False  # clip active values at 0, as many libraries do
+    relu: bool = True  # clip active values at 0, as other libraries do
     decoder_bias: Bias = False  # b, subtracted before encoding, added after decoding; learnt, "fixed", or none
 
     def __post_init__(self):
@@ -68,7 +68,7 @@ def start(
     number = int(sequence.generate_state(1, np.uint32)[0])
     return nn.init.orthogonal_(torch.empty(f, d), generator=torch.Generator().manual_seed(number))
 
-# %% ../nbs/23_sae.ipynb #5850c1b2
+# %% ../nbs/23_sae.ipynb #43aef146
 class Weights(nn.Module):
     "The parameters of n SAEs."
 
@@ -98,7 +98,7 @@ class Weights(nn.Module):
 
     def extra_repr(self) -> str: return ", ".join(f"{k}={v}" for k, v in vars(self.config).items())
 
-# %% ../nbs/23_sae.ipynb #40b3ee0d
+# %% ../nbs/23_sae.ipynb #f2283a57
 @torch.no_grad()
 def centre(
     weights: Weights,  # with a decoder bias
@@ -108,7 +108,7 @@ def centre(
     if weights.b is None: raise ValueError("decoder_bias: expected a stack with one, got none")
     weights.b.copy_(mean.expand_as(weights.b))
 
-# %% ../nbs/23_sae.ipynb #82c0c1fd
+# %% ../nbs/23_sae.ipynb #35030520
 @torch.no_grad()
 def restart(
     weights: Weights,
@@ -121,7 +121,7 @@ def restart(
     weights.W[i].copy_(W)
     if weights.W_dec is not None: weights.W_dec[i].copy_(W)
 
-# %% ../nbs/23_sae.ipynb #a20c02ed
+# %% ../nbs/23_sae.ipynb #36fb162b
 class Pass(NamedTuple):
     "One batch through a stack."
 
@@ -131,7 +131,7 @@ class Pass(NamedTuple):
     loss: Float[Tensor, "n"]  # its mean square over examples and dimensions, one number a member
     code: Code  # what was active
 
-# %% ../nbs/23_sae.ipynb #ad45d663
+# %% ../nbs/23_sae.ipynb #78777b76
 class SAEStack(Weights):
     "n sparse autoencoders, trained as one module (paper, section 2)."
 
@@ -162,7 +162,7 @@ class SAEStack(Weights):
         "Member i as a stack of its own, a copy."
         return _alone(self, i)
 
-# %% ../nbs/23_sae.ipynb #4d00635d
+# %% ../nbs/23_sae.ipynb #5a895154
 def _rows(stack: Weights, x: object) -> Float[Tensor, "b d"]:
     "Rows in the stack's type, whatever came."
     rows = as_floats(x, stack.W)
@@ -171,19 +171,19 @@ def _rows(stack: Weights, x: object) -> Float[Tensor, "b d"]:
         raise ValueError(f"x: expected rows of {d} numbers, got an array of shape {tuple(rows.shape)}")
     return rows.reshape(-1, d)
 
-# %% ../nbs/23_sae.ipynb #fedf2c2d
+# %% ../nbs/23_sae.ipynb #e51baddf
 def _centred(stack: Weights, x: Float[Tensor, "b d"]) -> Float[Tensor, "m b d"]:
     "Examples as the encoders see them: shared, m = 1, unless each member subtracts its bias."
     return x[None] if stack.b is None else x - stack.b[:, None]
 
-# %% ../nbs/23_sae.ipynb #572fc3ca
+# %% ../nbs/23_sae.ipynb #170e16ec
 def _code(stack: SAEStack, batch: Batch, precision: Precision) -> Code:
     "What the stack's rule selects, values clipped if the stack clips."
     x, W, c, rows = (t.detach() for t in (_centred(stack, batch.x), stack.W, stack.c, stack.rows))
     code = stack.rule(Encoding(x, W, c, rows, batch.gradient, precision))
     return positive(code) if stack.config.relu else code
 
-# %% ../nbs/23_sae.ipynb #34b10536
+# %% ../nbs/23_sae.ipynb #087a13cf
 def _pass(stack: SAEStack, batch: Batch, precision: Precision) -> Pass:
     "Encode, select, decode and compare."
     x, target, _ = batch
@@ -192,7 +192,7 @@ def _pass(stack: SAEStack, batch: Batch, precision: Precision) -> Pass:
     out = autoencode(code, _centred(stack, x), stack.W, stack.c, stack.W_dec, apart)
     return Pass(x, x if target is None else target, out.error, out.loss, code._replace(values=out.values))
 
-# %% ../nbs/23_sae.ipynb #954e326a
+# %% ../nbs/23_sae.ipynb #bd2dc1aa
 def _alone(stack: SAEStack, i: int) -> SAEStack:
     "A copy of member i; whatever a stack keeps has its members in front."
     alone = SAEStack(replace(stack.config, n=1, k=stack.config.ks[i]), stack.seed).to(stack.W)

@@ -26,7 +26,7 @@ def test_a_run_writes_its_folder_and_nothing_to_stderr(tmp_path):
     assert f"report: {tmp_path / 'run' / 'report.html'}" in r.stdout and "MFR mean ± sd" in r.stdout
     assert "one seed, which says nothing about chance" in r.stdout or "neither better nor worse" in r.stdout
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert all(isinstance(v, (int, float)) for v in metrics.values()) and metrics["baseline/L0/mean"] == 8
+    assert all(isinstance(v, (int, float)) for v in metrics.values()) and metrics["baseline/L0/mean"] <= 8
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
     assert {"arm", "seed", "step", "loss_0", "recovered_1", "inactivity_0"} <= set(rows[0])
     assert sorted(p.name for p in (tmp_path / "run" / "figures").iterdir()) == sorted(

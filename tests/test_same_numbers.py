@@ -91,7 +91,7 @@ LOSSES = {
 def test_losses_are_those_of_the_first_engine(name, dtype, within):
     sae, train = CASES[name]
     data = Superposition(SuperpositionConfig(d_in=16, n_features=40, n_groups=4, n_active=4))
-    stack = SAEStack(SAEConfig(d_in=16, d_hidden=40, **sae), seed=3).to(dtype)
+    stack = SAEStack(SAEConfig(d_in=16, d_hidden=40, **dict(relu=False) | sae), seed=3).to(dtype)
     trainer = Trainer(stack, TrainConfig(steps=120, lr=0.003, log_every=40, **train))
     for _, x in zip(range(120), data.batches(64, seed=5)): trainer.step(x)
     *want, last = LOSSES[name]

@@ -21,7 +21,7 @@ def test_a_stretch_of_the_paper_preset(tmp_path):
     rows = pd.read_csv(tmp_path / "run" / "history.csv")
     fvu = rows[rows.arm == "baseline"].fvu_0.to_numpy()
     assert len(fvu) == 3 and fvu[-1] < fvu[0]
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["MFR/L0/mean"] == 36
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["MFR/L0/mean"] <= 36
 
 
 TINY = replace(
