@@ -30,9 +30,9 @@ def penalty(Ds: list[Tensor]) -> Tensor:
 
 
 def reconstruction(x: Tensor, W: Tensor, c: Tensor, D: Tensor, k: int) -> Tensor:
-    "Mean squared error of one tied TopK SAE."
+    "Mean squared error of one tied TopK SAE, values clipped at 0."
     top = (x @ W.T + c).topk(k, dim=1)
-    z = torch.zeros(len(x), len(W), device=x.device).scatter(1, top.indices, top.values)  # (b, f)
+    z = torch.zeros(len(x), len(W), device=x.device).scatter(1, top.indices, top.values.relu())  # (b, f)
     return (z @ D - x).square().mean()
 
 

@@ -28,7 +28,7 @@ def saved_model(folder, kind):
     from transformers import PreTrainedTokenizerFast
     torch.manual_seed(0)
     shape = dict(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
-    shape |= dict(max_position_embeddings=32)
+    shape |= dict(max_position_embeddings=32, initializer_range=0.3)  # else activations of 1e-8
     made = LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else GPTNeoXForCausalLM(GPTNeoXConfig(**shape))
     made.save_pretrained(folder / "model")
     words = {w: i for i, w in enumerate(["<eos>", "<unk>", *"abcdefghijklmnopqrstuvwxyz ."])}
