@@ -127,11 +127,14 @@ def as_setting(value: Any, hint: Any, name: str) -> Any:
     kinds = alternatives(hint)
     value = tuple(value) if isinstance(value, list) else value
     parts = [kind for kind in kinds if is_dataclass(kind)]
+    named = {kind.SHORT: kind for kind in parts if getattr(kind, "SHORT", "")}
     if any(_fits(value, kind) for kind in kinds): return value
     if value is False and NoneType in kinds: return None
     if value in (True, {}) and parts: return parts[0]()
+    if isinstance(value, str) and value in named: return named[value]()
     if isinstance(value, str) and Path in kinds: return Path(value)
     expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    if named: expected = f"{' or '.join(named)}, or none"
     raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
 # %% ../nbs/43_arms.ipynb #fd55b5e6
@@ -252,6 +255,9 @@ class StudyOptions:
     d_hidden: int = 512  # latents of each member, f
     k: int | tuple[int, ...] = 32  # active latents: one number, or one per member
     n: int = 2  # members of each stack
+    select: str = SAEConfig.select  # how active latents are chosen: "topk", "mutual", "feature" or "gradient"
+    zipf: float = SAEConfig.zipf  # "feature": exponent of latents' budgets over their ranks by density; 0: all the same
+    beta: float = SAEConfig.beta  # "gradient": weight of a latent's influence on the loss
     tied: bool = SAEConfig.tied  # the decoder is the encoder with rows of unit length
     relu: bool = SAEConfig.relu  # clip active values at 0
     decoder_bias: bool | Literal["fixed"] = SAEConfig.decoder_bias  # b, starts at the mean; "fixed" stays
@@ -266,6 +272,6 @@ class StudyOptions:
 
     def compared(self, d_in: int) -> dict[str, Arm]:
         "The arms for data of a width: those of the file, or the baseline and the MFR arm."
-        shape = (self.d_hidden, self.k, self.n, self.tied)
-        sae = SAEConfig(d_in, *shape, relu=self.relu, decoder_bias=self.decoder_bias)
+        own = {f.name for f in fields(SAEConfig)} - {"d_in"}
+        sae = SAEConfig(d_in, **{name: getattr(self, name) for name in own})
         return read_arms(self.arms, Arm(sae, self.train)) if self.arms else baseline_and_mfr(sae, self.train)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
@@ -48,16 +48,16 @@ def with_parts(
     args: list[str],
 ) -> tuple[Any, list[str]]:  # the options with the parts that the arguments speak of, and the arguments that are left
     "Add and remove the optional parts of a training."
-    from mfr.mutual import Mutual
-    from mfr.reinit import Restarts
+    from mfr.arms import as_setting
 
-    train = study.train
-    for name, part in {"mutual": Mutual, "restarts": Restarts}.items():
-        at = args.index(f"--{name}") if f"--{name}" in args else len(args)
-        if args[at + 1 : at + 2] == ["None"]:
-            train, args = replace(train, **{name: None}), args[:at] + args[at + 2 :]
+    train, hints = study.train, get_type_hints(type(study.train))
+    for name in ("mutual", "aux", "restarts"):
+        if f"--{name}" in args:
+            at = args.index(f"--{name}")
+            said, args = (*args[at + 1 : at + 2], "")[0], args[:at] + args[at + 2 :]
+            train = replace(train, **{name: None if said == "None" else as_setting(said, hints[name], name)})
         elif getattr(train, name) is None and any(arg.startswith(f"--{name}.") for arg in args):
-            train = replace(train, **{name: part()})
+            train = replace(train, **{name: as_setting(True, hints[name], name)})
     return replace(study, train=train), args
 
 # %% ../nbs/90_cli.ipynb #7a5c351f

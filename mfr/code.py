@@ -5,6 +5,7 @@
 # %% ../nbs/20_code.ipynb #53819ca2
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,9 @@ from torch import Tensor
 if TYPE_CHECKING: from scipy.sparse import csr_array
 
 # %% auto #0
-__all__ = ['DENSE', 'Code', 'rows_of', 'per_member', 'stacked_latents', 'scatter', 'code_of', 'offsets_of', 'positive',
-           'is_dense', 'by_loops', 'arrays', 'loops', 'sum_rows', 'dot_pairs', 'ByLatent', 'by_latent', 'add_examples',
-           'sum_numbers', 'take', 'times_active']
+__all__ = ['DENSE', 'Code', 'rows_of', 'per_member', 'stacked_latents', 'scatter', 'code_of', 'offsets_of', 'kept', 'positive',
+           'joined', 'is_dense', 'by_loops', 'arrays', 'loops', 'sum_rows', 'pair_by_pair', 'dot_pairs', 'ByLatent',
+           'by_latent', 'transposed', 'add_examples', 'sum_numbers', 'take', 'times_active']
 
 # %% ../nbs/20_code.ipynb #2dbd981c
 class Code(NamedTuple):
@@ -93,13 +94,24 @@ def offsets_of(counts: Int[Tensor, "r"]) -> Int[Tensor, "r+1"]:
     "Where the pairs of each row begin, and the end, from how many each has."
     return F.pad(counts.cumsum(0), (1, 0))
 
-# %% ../nbs/20_code.ipynb #6c6bc155
-def positive(code: Code) -> Code:
-    "The pairs whose value is above 0."
-    keep = code.values > 0
+# %% ../nbs/20_code.ipynb #ec61b25f
+def kept(code: Code, keep: Bool[Tensor, "P"]) -> Code:
+    "Some of the pairs."
     if keep.all(): return code
     ends = F.pad(keep.cumsum(0), (1, 0))  # (P + 1,) pairs that are kept, up to each
     return Code(code.values[keep], code.latents[keep], ends[code.offsets], code.shape)
+
+# %% ../nbs/20_code.ipynb #6c6bc155
+def positive(code: Code) -> Code:
+    "The pairs whose value is above 0."
+    return kept(code, code.values > 0)
+
+# %% ../nbs/20_code.ipynb #a7d7578a
+def joined(codes: Sequence[Code]) -> Code:
+    "The members of several codes as those of one."
+    values, latents = torch.cat([c.values for c in codes]), torch.cat([c.latents for c in codes])
+    offsets = offsets_of(torch.cat([c.offsets.diff() for c in codes]))
+    return Code(values, latents, offsets, (sum(c.shape[0] for c in codes), *codes[0].shape[1:]))
 
 # %% ../nbs/20_code.ipynb #c0045e64
 DENSE = 1 / 6  # share of active pairs from which dense products are faster
@@ -144,6 +156,17 @@ def sum_rows(
     bags = F.embedding_bag(pairs, flat, ends, mode="sum", per_sample_weights=weights, include_last_offset=True)
     return bags.view(n, b, -1)
 
+# %% ../nbs/20_code.ipynb #f92e199d
+def pair_by_pair(
+    code: Code,  # its values are not looked at
+    examples: Float[Tensor, "n b d"],
+    rows: Float[Tensor, "n f d"],
+) -> Float[Tensor, "P"]:
+    "The dot product of each pair's example and latent by loops: the same bits whatever else is in the batch."
+    out = examples.new_empty(len(code.latents))
+    loops().dots(*arrays(examples, rows, code.latents, code.offsets), out.numpy())
+    return out
+
 # %% ../nbs/20_code.ipynb #d496d064
 def dot_pairs(
     code: Code,  # its values are not looked at
@@ -153,10 +176,7 @@ def dot_pairs(
     "The dot product of each pair's example and latent."
     f, d = code.shape[2], rows.shape[-1]
     if is_dense(code): return (examples @ rows.mT).flatten()[rows_of(code) * f + code.latents]
-    if by_loops(examples, rows):
-        out = examples.new_empty(len(code.latents))
-        loops().dots(*arrays(examples, rows, code.latents, code.offsets), out.numpy())
-        return out
+    if by_loops(examples, rows): return pair_by_pair(code, examples, rows)
     backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
     table, wanted = rows.reshape(-1, d), examples.reshape(-1, d)
     return backward(wanted, table, stacked_latents(code), code.offsets[:-1], rows_of(code), 0)
@@ -174,6 +194,13 @@ def by_latent(code: Code) -> ByLatent:
     latents, order = stacked_latents(code).sort(stable=True)
     every = torch.arange(code.shape[0] * code.shape[2], device=latents.device)
     return ByLatent(order, torch.searchsorted(latents, every))
+
+# %% ../nbs/20_code.ipynb #4728f61d
+def transposed(code: Code) -> Code:
+    "The same pairs the other way round: what were rows are latents, in ascending order."
+    n, b, f = code.shape
+    order, start = by_latent(code)
+    return Code(code.values[order], rows_of(code)[order] % b, F.pad(start, (0, 1), value=len(order)), (n, f, b))
 
 # %% ../nbs/20_code.ipynb #f194dd68
 def add_examples(

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 # %% auto #0
-__all__ = ['topk', 'screened_topk', 'margin_of', 'reconstruct', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
+__all__ = ['topk', 'reconstruct', 'dots', 'add_rows', 'add_two_rows', 'add_numbers', 'pull']
 
 # %% ../nbs/02_compiled.ipynb #419321ed
 @njit(fastmath=True, cache=True)
@@ -92,10 +92,10 @@ def _likely(row, k, z, found, scratch):
 @njit(parallel=True, cache=True)
 def topk(
     pre,  # (b, f) pre-activations
-    k,  # how many to keep of each row
-    z,  # where to look first: standard deviations above the mean
-    values,  # (b, k) receives the k largest ...
-    latents,  # (b, k) ... and these their positions, ascending
+    ends,  # (b + 1,) where what is kept of each row begins, and the end: its k largest, a k for each row
+    z,  # (b,) where to look first: standard deviations above the mean
+    values,  # (P,) receives the largest ...
+    latents,  # (P,) ... and these their positions, ascending in a row
     parts,  # independent parts of the rows
 ):
     "Exactly the k largest of every row, ties to the lowest position."
@@ -103,53 +103,16 @@ def topk(
     size = (b + parts - 1) // parts
     for part in prange(parts):
         found = np.empty(f + 1, np.int64)  # one more: `_reaching` and `_keep` write before they decide
-        scratch = np.empty(f + 1, pre.dtype)
-        mine = z
+        scratch, moved = np.empty(f + 1, pre.dtype), 0.0
         for r in range(part * size, min(b, (part + 1) * size)):
-            n, mine = _likely(pre[r], k, mine, found, scratch)
+            k = ends[r + 1] - ends[r]
+            if k == 0: continue
+            n, mine = _likely(pre[r], k, z[r] + moved, found, scratch)
+            moved = mine - z[r]
             if n > k: n = _keep(pre[r], found, scratch, n, k)
             for a in range(n):
-                values[r, a] = pre[r, found[a]]
-                latents[r, a] = found[a]
-
-# %% ../nbs/02_compiled.ipynb #b4680e22
-@njit(fastmath=True, cache=True)
-def _upper(pre, bits, c, margin, length, upper):
-    "Upper ends of the intervals; their mean and standard deviation."
-    total, square = np.float32(0), np.float32(0)
-    for j in range(len(pre)): bits[j] = np.uint32(pre[j]) << np.uint32(16)
-    screened = bits.view(np.float32)
-    for j in range(len(pre)):
-        end = screened[j] + (c[j] + length * margin[j])
-        upper[j] = end
-        total += end
-        square += end * end
-    mean = total / len(pre)
-    return mean, np.sqrt(max(square / len(pre) - mean * mean, np.float32(0)))
-
-# %% ../nbs/02_compiled.ipynb #a35c8df4
-@njit(cache=True)
-def _candidates(upper, margin, length, k, mean, spread, z, found, scratch):
-    "Positions whose upper ends reach the k-th largest lower end, in `found`; how many, and the adapted z."
-    low, n = np.float32(mean + z * spread), len(upper)
-    for _ in range(24):
-        n = _reaching(upper, low, found)
-        if n < k:
-            z -= 0.1
-            low = np.float32(mean + z * spread)
-            continue
-        for a in range(n): scratch[a] = upper[found[a]] - 2 * length * margin[found[a]]
-        last = _separate(scratch, n, k)  # what was found holds k entries above this, so all of them does
-        if last >= low:
-            m = 0
-            for a in range(n):
-                j = found[a]
-                found[m] = j
-                m += upper[j] >= last
-            return m, z + (0.02 if 2 * n > 3 * m + 8 else 0.0)
-        low = last
-    for j in range(len(upper)): found[j] = j
-    return len(upper), z
+                values[ends[r] + a] = pre[r, found[a]]
+                latents[ends[r] + a] = found[a]
 
 # %% ../nbs/02_compiled.ipynb #31780c59
 @njit(fastmath=True, cache=True)
@@ -157,41 +120,6 @@ def _dot(a, b):
     total = a[0] * 0
     for c in range(len(a)): total += a[c] * b[c]
     return total
-
-# %% ../nbs/02_compiled.ipynb #ccf84519
-@njit(parallel=True, cache=True)
-def screened_topk(
-    pre,  # (b, f) products in bfloat16, as 16-bit integers, without the bias
-    x, W, c,  # (b, d), (f, d), (f,)
-    margin,  # (f,) how far each entry may be off, per length of x
-    lengths,  # (b,) lengths of x
-    k, z, values, latents, parts,  # as in `topk`
-    hard,  # (b,) receives True for rows with too many candidates, which are left alone
-):
-    "The k largest of x W' + c, where every row's candidates are few enough."
-    b, f = pre.shape
-    size, limit = (b + parts - 1) // parts, k + f // 16
-    for part in prange(parts):
-        found, scratch, mine = np.empty(f + 1, np.int64), np.empty(f + 1, np.float32), z
-        bits, row = np.empty(f, np.uint32), np.empty(f, np.float32)
-        for r in range(part * size, min(b, (part + 1) * size)):
-            mean, spread = _upper(pre[r], bits, c, margin, lengths[r], row)
-            n, mine = _candidates(row, margin, lengths[r], k, mean, spread, mine, found, scratch)
-            hard[r] = n > limit
-            if hard[r]: continue
-            for a in range(n): row[found[a]] = _dot(x[r], W[found[a]]) + c[found[a]]
-            if n > k: n = _keep(row, found, scratch, n, k)
-            for a in range(n):
-                values[r, a] = row[found[a]]
-                latents[r, a] = found[a]
-
-# %% ../nbs/02_compiled.ipynb #84b976ef
-def margin_of(
-    lengths,  # (f,) lengths of the rows of W
-    d,  # their width
-):
-    "How far a product rounded to bfloat16, of vectors rounded to bfloat16, may be off, per length of x."
-    return lengths * np.float32(3.1 * 2**-9 + d * 2**-23)
 
 # %% ../nbs/02_compiled.ipynb #a1c1bc94
 @njit(fastmath=True, cache=True)

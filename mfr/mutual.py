@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .checks import at_least, one_of
-from .code import by_loops, loops, times_active
+from .code import by_loops, loops
 from .sae import Pass, SAEStack
 from .select import topk
 from .similarity import match, match_offers
-from .terms import Term
+from .terms import Term, examples_since
 
 # %% auto #0
 __all__ = ['Matching', 'Relative', 'FIRST', 'WORTH', 'Matches', 'Towards', 'towards_partners', 'Nearest', 'find_matches',
@@ -172,7 +172,7 @@ def choose_alpha(
     return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
 
 # %% ../nbs/31_mutual.ipynb #6d96bf32
-FIRST = 64  # steps from the first search to the second
+FIRST = 160  # steps from the first search to the second
 WORTH = 0.1  # a search that raises the mean cosine of matched latents by less was hardly needed
 
 # %% ../nbs/31_mutual.ipynb #33733c83
@@ -247,7 +247,7 @@ def _begin(term: Mutual, stack: SAEStack) -> None:
 # %% ../nbs/31_mutual.ipynb #a555fa0d
 def _pull(term: Mutual, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""]:
     "The weighted penalty of a step that pulls."
-    term.unseen = (term.unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
+    term.unseen = examples_since(term.unseen, out)
     due = step >= term.next_search
     matches = _search(term, stack, step) if due or term.matches is None else Matches(*term.matches)
     penalty = matched_penalty(stack.rows, matches)

@@ -5,19 +5,21 @@
 # %% ../nbs/21_select.ipynb #ef968356
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from statistics import NormalDist
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 from torch import Tensor, nn
 
 from .checks import one_of
-from .code import Code, arrays, by_loops, dot_pairs, loops, offsets_of, take
+from .code import Code, arrays, by_loops, dot_pairs, loops, offsets_of, pair_by_pair, take
 
 # %% auto #0
-__all__ = ['Precision', 'BLOCK', 'RULES', 'fast_bf16', 'ordered_keys', 'largest', 'topk_of', 'topk', 'Encoding', 'Rule', 'TopK']
+__all__ = ['Precision', 'BLOCK', 'RULES', 'fast_bf16', 'ordered_keys', 'guesses', 'screening', 'products', 'intervals', 'screens',
+           'fill', 'largest', 'topk_of', 'topk', 'Encoding', 'Rule', 'TopK']
 
 # %% ../nbs/21_select.ipynb #fd2725df
 Precision = Literal["fp32", "bf16"]
@@ -44,55 +46,101 @@ def ordered_keys(
 # %% ../nbs/21_select.ipynb #e7ef98cf
 BLOCK = 2**20  # pre-activations to hold at a time on the CPU, but at least 512 rows of them
 
+# %% ../nbs/21_select.ipynb #352d94e2
+def guesses(ends: Int[Tensor, "ends"], f: int, room: float) -> np.ndarray:
+    "For each row, how many standard deviations above the mean some more than its k of f normal numbers lie."
+    counts = ends.diff()
+    table = torch.arange(int(counts.max()) + 1 if len(counts) else 1, dtype=torch.float64)
+    return torch.special.ndtri(1 - (table * room / f).clamp(max=0.9))[counts].numpy()
+
 # %% ../nbs/21_select.ipynb #f0444411
 def _in_full(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
     c: Float[Tensor, "f"],
-    values: Float[Tensor, "b k"],  # receives the k largest
-    latents: Int[Tensor, "b k"],  # receives which they are
+    ends: Int[Tensor, "ends"],  # (b+1,) where what is kept of each row begins, and the end
+    values: Float[Tensor, "P"],  # receives the largest of each row
+    latents: Int[Tensor, "P"],  # receives which they are
 ) -> None:
     "One member by loops: form every pre-activation, some hundred rows at a time."
-    k, f = values.shape[1], len(W)
-    rows = max(512, BLOCK // f)
-    z = NormalDist().inv_cdf(1 - min(0.9, 1.25 * k / f))  # a quarter more than k of f lie above z
-    pre = x.new_empty(min(rows, len(x)), f)
+    rows, z, parts = max(512, BLOCK // len(W)), guesses(ends, len(W), 1.25), 4 * torch.get_num_threads()
+    pre = x.new_empty(min(rows, len(x)), len(W))
     for r in range(0, len(x), rows):
-        here = slice(r, r + rows)
-        part = torch.addmm(c, x[here], W.T, out=pre[: len(x[here])])  # (rows, f)
-        loops().topk(part.numpy(), k, z, values[here].numpy(), latents[here].numpy(), 4 * torch.get_num_threads())
+        part = torch.addmm(c, x[r : r + rows], W.T, out=pre[: len(x) - r])  # (rows, f)
+        loops().topk(*arrays(part, ends[r : r + rows + 1]), z[r : r + rows], *arrays(values, latents), parts)
 
 # %% ../nbs/21_select.ipynb #aeb6a21c
 def _screened(
     x: Float[Tensor, "b d"],
     W: Float[Tensor, "f d"],
     c: Float[Tensor, "f"],
-    values: Float[Tensor, "b k"],  # receives the k largest
-    latents: Int[Tensor, "b k"],  # receives which they are
+    ends: Int[Tensor, "ends"],  # (b+1,) where what is kept of each row begins, and the end
+    values: Float[Tensor, "P"],  # receives the largest of each row
+    latents: Int[Tensor, "P"],  # receives which they are
     low: bool,  # bfloat16 decides, rather than only finding the candidates
 ) -> None:
     "One member by loops: bfloat16 finds the candidates; rows with too many of them are encoded in full."
-    k, f = values.shape[1], len(W)
-    rows = max(512, BLOCK // f)
-    z = NormalDist().inv_cdf(1 - min(0.9, 2 * k / f))
-    pre = x.new_empty(min(rows, len(x)), f, dtype=torch.bfloat16)
-    x16, W16, hard = x.bfloat16(), W.bfloat16(), torch.zeros(len(x), dtype=torch.bool)
-    lengths = torch.linalg.vector_norm(x, dim=1)
-    margin = torch.zeros_like(c) if low else loops().margin_of(torch.linalg.vector_norm(W, dim=1), x.shape[1])
-    for r in range(0, len(x), rows):
-        here = slice(r, r + rows)
-        part = torch.mm(x16[here], W16.T, out=pre[: len(x16[here])]).view(torch.uint16)  # (rows, f)
-        length, v, j, h = (t[here].numpy() for t in (lengths, values, latents, hard))
-        parts = 4 * torch.get_num_threads()
-        loops().screened_topk(part.numpy(), *arrays(x[here], W, c, margin), length, k, z, v, j, parts, h)
-    if hard.any(): _again(x, W, c, values, latents, hard)
+    z, parts, hard = guesses(ends, len(W), 2), 4 * torch.get_num_threads(), torch.zeros(len(x), dtype=torch.bool)
+    lengths, margin = intervals(x, W, low)
+    for r, part in products(x, W):
+        here = slice(r, r + len(part))
+        into = ends[r : r + len(part) + 1].numpy(), z[here], values.numpy(), latents.numpy(), parts, hard[here].numpy()
+        screening().screened_topk(part.numpy(), *arrays(x[here], W, c, margin, lengths[here]), *into)
+    if hard.any(): _again(x, W, c, ends, values, latents, hard)
 
 # %% ../nbs/21_select.ipynb #4940b187
-def _again(x: Tensor, W: Tensor, c: Tensor, values: Tensor, latents: Tensor, hard: Tensor) -> None:
+def _again(x: Tensor, W: Tensor, c: Tensor, ends: Tensor, values: Tensor, latents: Tensor, hard: Tensor) -> None:
     "Encode the hard rows in full."
-    v, j = values[hard], latents[hard]
-    _in_full(x[hard], W, c, v, j)
-    values[hard], latents[hard] = v, j
+    counts = ends.diff()
+    at = ends[0] + hard.repeat_interleave(counts).nonzero().flatten()  # their pairs
+    v, j = values[at], latents[at]
+    _in_full(x[hard], W, c, offsets_of(counts[hard]), v, j)
+    values[at], latents[at] = v, j
+
+# %% ../nbs/21_select.ipynb #edda4661
+def screening() -> Any:
+    "`mfr.screened`, with as many threads as PyTorch."
+    loops()
+    from mfr import screened
+
+    return screened
+
+# %% ../nbs/21_select.ipynb #7e1acdf1
+def products(x: Float[Tensor, "b d"], W: Float[Tensor, "f d"]) -> Iterator[tuple[int, UInt[Tensor, "rows f"]]]:
+    "x W' in bfloat16, as 16-bit integers, some hundred rows at a time; each with the number of its first row."
+    rows, x16, W16 = max(512, BLOCK // len(W)), x.bfloat16(), W.bfloat16()
+    out = x16.new_empty(min(rows, len(x)), len(W))
+    for r in range(0, len(x), rows):
+        yield r, torch.mm(x16[r : r + rows], W16.T, out=out[: len(x) - r]).view(torch.uint16)
+
+# %% ../nbs/21_select.ipynb #7556b83f
+def intervals(
+    x: Float[Tensor, "b d"],
+    W: Float[Tensor, "f d"],
+    low: bool = False,  # what bfloat16 says is taken as it is
+) -> tuple[Float[Tensor, "b"], Float[Tensor, "f"]]:  # lengths, margin: an entry is off by at most their product
+    "How far off products in bfloat16 may be."
+    lengths, rows = torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(W, dim=1)
+    return lengths, torch.zeros_like(rows) if low else screening().margin_of(rows, x.shape[1])
+
+# %% ../nbs/21_select.ipynb #9d3aa260
+def screens(x: Tensor, low: bool) -> bool:
+    "Is it for bfloat16 to find what is selected?"
+    return x.dtype == torch.float32 and (low or fast_bf16())
+
+# %% ../nbs/21_select.ipynb #46a1a905
+def fill(
+    x: Float[Tensor, "b d"],
+    W: Float[Tensor, "f d"],
+    c: Float[Tensor, "f"],
+    ends: Int[Tensor, "ends"],  # (b+1,) where what is kept of each row begins, and the end
+    values: Float[Tensor, "P"],  # receives the largest of each row
+    latents: Int[Tensor, "P"],  # receives which they are
+    low: bool = False,  # bfloat16 decides, rather than only finding the candidates
+) -> None:
+    "One member by loops, in the faster way."
+    if screens(x, low): _screened(x, W, c, ends, values, latents, low)
+    else: _in_full(x, W, c, ends, values, latents)
 
 # %% ../nbs/21_select.ipynb #38438368
 def largest(
@@ -109,9 +157,10 @@ def largest(
 def topk_of(
     pre: Float[Tensor, "n b f"],  # pre-activations
     ks: tuple[int, ...],  # one number a member
+    score: Float[Tensor, "n b f"] | None = None,  # what decides; by default the pre-activations
 ) -> Code:
     "The code of pre-activations that are there already: exactly k latents a row, ties to the lowest index."
-    latents = largest(pre, max(ks))  # (n, b, K)
+    latents = largest(pre if score is None else score, max(ks))  # (n, b, K)
     values = pre.gather(-1, latents)
     n, b, f = pre.shape
     values, latents = (torch.cat([t[i, :, :k].flatten() for i, k in enumerate(ks)]) for t in (values, latents))
@@ -143,14 +192,10 @@ def topk(
     one_of(get_args(Precision), precision=precision)
     low = precision == "bf16"
     if not by_loops(x, W, c): return _topk_in_one_product(x, W, c, ks, low)
-    b, total = x.shape[1], x.shape[1] * sum(ks)
-    values, latents = x.new_zeros(total), torch.zeros(total, dtype=torch.long)  # a row with NaN may fill fewer than k
-    screens = x.dtype == torch.float32 and (low or fast_bf16())
-    parts = [b * k for k in ks]
-    for i, (v, j) in enumerate(zip(values.split(parts), latents.split(parts))):
-        into = x[i % len(x)], W[i], c[i], v.view(b, -1), j.view(b, -1)
-        _screened(*into, low) if screens else _in_full(*into)
-    return Code(values, latents, _offsets(ks, b, x.device), (len(W), b, W.shape[1]))
+    b, ends = x.shape[1], _offsets(ks, x.shape[1], x.device)
+    values, latents = x.new_zeros(b * sum(ks)), ends.new_zeros(b * sum(ks))  # a row with NaN may fill fewer than k
+    for i in range(len(W)): fill(x[i % len(x)], W[i], c[i], ends[i * b : (i + 1) * b + 1], values, latents, low)
+    return Code(values, latents, ends, (len(W), b, W.shape[1]))
 
 # %% ../nbs/21_select.ipynb #af23bba7
 class Encoding(NamedTuple):
@@ -167,6 +212,11 @@ class Encoding(NamedTuple):
         "Every pre-activation."
         return torch.baddbmm(self.c[:, None], self.x.expand(len(self.W), *self.x.shape[1:]), self.W.mT)
 
+    def valued(self, code: Code) -> Code:
+        "The same pairs with their pre-activations as values, each formed by itself, whatever batch it is in."
+        products = pair_by_pair if by_loops(self.x, self.W) else dot_pairs
+        return code._replace(values=products(code, self.x.expand(len(self.W), -1, -1), self.W) + take(self.c, code))
+
 # %% ../nbs/21_select.ipynb #a403e7e3
 class Rule(nn.Module):
     "Chooses which latents are active. A rule of one's own overrides `choose`, or `forward` if it can do without `pre`."
@@ -181,6 +231,9 @@ class Rule(nn.Module):
     def forward(self, encoding: Encoding) -> Code:  # pre-activations as values, no gradient attached
         "The active pairs of a batch."
         return self.choose(encoding.pre())
+
+    def restarted(self, i: int) -> None:
+        "Member i has been put back to a start: forget what was learnt of it."
 
     def choose(self, pre: Float[Tensor, "n b f"]) -> Code:
         "The active pairs, by pre-activation alone."

@@ -9,19 +9,21 @@ from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from .code import times_active
 from .sae import Pass, SAEStack
 
 # %% auto #0
-__all__ = ['Term', 'settings']
+__all__ = ['Term', 'examples_since', 'settings']
 
 # %% ../nbs/30_terms.ipynb #22a84795
 class Term:
     "Adds to each member's loss, and keeps its own state."
 
     STATE: ClassVar[tuple[str, ...]] = ()  # attributes that a checkpoint must hold: tensors, numbers, lists, ...
+    SHORT: ClassVar[str] = ""  # what it is called on the command line and in files of arms, if it has a choice of kinds
 
     def __call__(self, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, ""] | Float[Tensor, "n"] | None:
         "What is added to every member's loss at this step, or to each one's."
@@ -44,6 +46,14 @@ class Term:
     def load_state_dict(self, state: dict) -> None:
         "Take up what was remembered."
         for name in self.STATE: setattr(self, name, state[name])
+
+# %% ../nbs/30_terms.ipynb #ad8e58c7
+def examples_since(
+    unseen: Int[Tensor, "n f"],  # examples since each latent was last active, before the batch
+    out: Pass,
+) -> Int[Tensor, "n f"]:
+    "The same after a batch."
+    return (unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
 
 # %% ../nbs/30_terms.ipynb #2961e1bb
 def settings(thing: object) -> Any:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .aux import AuxK, AuxZipf
 from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .mutual import Mutual
@@ -30,9 +31,9 @@ from .select import Precision
 from .terms import Term
 
 # %% auto #0
-__all__ = ['STRETCH', 'TrainConfig', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training', 'Trainer',
-           'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on', 'train', 'Clock', 'progress',
-           'advance', 'fit']
+__all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
+           'Trainer', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on', 'train', 'Clock',
+           'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TrainConfig:
     lr_decay: float = 0.0  # last share of the steps, over which the learning rate falls to 0 in a straight line
     precision: Precision = "fp32"  # of the products that decide which latents are active; "bf16" is cheaper
     mutual: Mutual | None = None  # the mutual penalty
+    aux: AuxK | AuxZipf | None = None  # dead or under-used latents reconstruct the residual
     restarts: Restarts | None = None  # of members that start badly
     terms: tuple[Term, ...] = ()  # what else is added to the loss
     log_every: int = 25  # steps between two rows of the history
@@ -59,12 +61,13 @@ class TrainConfig:
     @property
     def all_terms(self) -> tuple[Term, ...]:
         "Every term of the loss beside reconstruction."
-        return (*((self.mutual,) if self.mutual else ()), *self.terms)
+        return tuple(term for term in (self.mutual, self.aux, *self.terms) if term)
 
-    def lr_at(self, step: int) -> float:
-        "The learning rate of a step."
-        tail = self.lr_decay * self.steps
-        return self.lr if step < self.steps - tail else self.lr * (self.steps - step) / tail
+# %% ../nbs/40_train.ipynb #2201288c
+def lr_at(config: TrainConfig, step: int) -> float:
+    "The learning rate of a step."
+    tail = config.lr_decay * config.steps
+    return config.lr if step < config.steps - tail else config.lr * (config.steps - step) / tail
 
 # %% ../nbs/40_train.ipynb #0772c27e
 @dataclass
@@ -200,7 +203,7 @@ def update(trainer: Trainer, total: Tensor) -> None:
     total.backward()
     for i, member in enumerate(trainer.members):
         for view, p in zip(member, shared): view.grad = p.grad[i] if p.grad is not None else None
-    for group in trainer.optimizer.param_groups: group["lr"] = trainer.config.lr_at(trainer.t)
+    for group in trainer.optimizer.param_groups: group["lr"] = lr_at(trainer.config, trainer.t)
     trainer.optimizer.step()
 
 # %% ../nbs/40_train.ipynb #35fa75d5
@@ -230,7 +233,7 @@ def begin_again(trainer: Trainer, rules: Restarts) -> None:
         restart(trainer.stack, r.member, r.attempt)
         for p in trainer.members[r.member]: trainer.optimizer.state.pop(p, None)
         rules.activity.reset(r.member)
-        for term in trainer.terms: term.restarted(r.member)
+        for part in (trainer.stack.rule, *trainer.terms): part.restarted(r.member)
 
 # %% ../nbs/40_train.ipynb #c7a75c22
 STRETCH = 8192  # examples, or a few more, whose mean a decoder bias starts at

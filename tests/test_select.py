@@ -55,9 +55,9 @@ def test_screening_does_not_change_the_selection(offset):
     x[7] = 0  # every pre-activation is the bias
     got, want, size = compared(x, W, c, (3, 7))
     for g, w in zip(got, want): test_close(g, w.float(), eps=2e-6 * size)
-    values, latents = torch.zeros(1300, 7), torch.zeros(1300, 7, dtype=torch.long)
-    _in_full(x, W[1], c[1], values, latents)  # what a processor without bfloat16 does
-    test_close(values.sort(-1, descending=True).values, want[1].float(), eps=2e-6 * size)
+    values, latents = torch.zeros(9100), torch.zeros(9100, dtype=torch.long)
+    _in_full(x, W[1], c[1], torch.arange(0, 9101, 7), values, latents)  # what a processor without bfloat16 does
+    test_close(values.view(-1, 7).sort(-1, descending=True).values, want[1].float(), eps=2e-6 * size)
 
 
 def test_bf16_selects_nearly_the_same_with_values_in_float32():
