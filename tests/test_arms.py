@@ -19,7 +19,7 @@ from mfr.arms import Arm, read_arms
     ("[arms.a]\nlr = 'fast'", "lr: expected float, got 'fast'"),
     ("[arms.a]\nlr = true", "lr: expected float, got True"),
     ("[arms.a]\nk = 500", "k: expected between 1 and d_hidden"),
-    ("[arms.a]\nevery = 3", "every: expected one of train.mutual.every, train.restarts.every"),
+    ("[arms.a]\nevery = 3", "every: expected one of train.mutual.every, train.aux.every, train.restarts.every"),
 ], ids=str)
 def test_a_file_that_cannot_be_used_is_named(tmp_path, text, words):
     base = Arm(SAEConfig(d_in=6, d_hidden=12, k=2, n=2), TrainConfig(steps=100))

@@ -13,7 +13,27 @@ from mfr.train import fit
 from mfr.aux import AuxK, AuxZipf, Helpers, residual_left, residual_loss
 
 
-# %% ../nbs/33_aux.ipynb #4d9f849f
+# %% ../nbs/33_aux.ipynb #b3a8056c
+def start_with_dead(seed=0):
+    "A stack half of whose latents are too weak to be chosen."
+    stack = SAEStack(SAEConfig(d_in=16, d_hidden=64, k=3, tied=False), seed)
+    stack.W.data[:, ::2] *= 0.02
+    return stack
+
+
+gen = torch.Generator().manual_seed(0)
+
+
+features = torch.nn.functional.normalize(torch.randn(48, 16, generator=gen), dim=1)
+
+
+def batch(): return (torch.rand(200, 48, generator=gen) * (torch.rand(200, 48, generator=gen) < 0.06)) @ features
+
+
+batches = [batch() for _ in range(600)]
+
+
+# %% ../nbs/33_aux.ipynb #8080c8e4
 def naive_left(stack, x, dead, k):
     "Dense, one example at a time: the k largest dead pre-activations reconstruct the residual."
     out = []
@@ -62,7 +82,7 @@ def test_aux_gradcheck():
     assert torch.autograd.gradcheck(loss, of)
 
 
-# %% ../nbs/33_aux.ipynb #b11fc61c
+# %% ../nbs/33_aux.ipynb #90eab118
 def losses(term, steps=60):
     config = TrainConfig(steps, terms=(term,), log_every=1)
     stack = SAEStack(SAEConfig(d_in=16, d_hidden=64, k=3, n=2, tied=False))

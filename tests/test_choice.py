@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fastcore.test import test_close
+from fastcore.test import test_eq
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from mfr.choice import (
 )
 
 
-# %% ../nbs/22_choice.ipynb #7236a68b
+# %% ../nbs/22_choice.ipynb #e673e532
 def encoding_of(n, b, f, levels, seed, kind=torch.float32):
     "Integers, so that many pre-activations tie; exact in every precision."
     rng = np.random.default_rng(seed)
@@ -61,7 +62,7 @@ def test_mutual_choice_in_float32_is_that_of_float64():
         test_close(code.member(i).values.double().sort().values, pre[i].flatten().topk(m).values.flip(0), eps=1e-4)
 
 
-# %% ../nbs/22_choice.ipynb #b2b72fba
+# %% ../nbs/22_choice.ipynb #dd6f8a7c
 @settings(deadline=None, max_examples=100)
 @given(b=st.integers(1, 50), f=st.integers(1, 60), zipf=st.sampled_from([0.0, 0.5, 1.0, 3.0]), t=st.integers(0, 10**6),
        data=st.data())
@@ -93,7 +94,19 @@ def test_feature_choice_against_naive(n, b, f, levels, kind, seed, data):
         test_close(code.values, got.values)
 
 
-# %% ../nbs/22_choice.ipynb #af3039d7
+# %% ../nbs/22_choice.ipynb #bf3bc4f1
+def trained(kind, batches=600, **more):
+    "A rule that has seen some batches of a fixed encoder, and examples it has not seen."
+    settings = dict(n=2, d_hidden=40, ks=(3, 5), zipf=0.0) | more
+    rule, gen = kind(SimpleNamespace(**settings)), torch.Generator().manual_seed(1)
+    W = F.normalize(torch.randn(2, 40, 16, generator=gen), dim=-1)
+    def encoding(b): return Encoding(torch.randn(1, b, 16, generator=gen) * 2, W, torch.zeros(2, 40), W)
+    for _ in range(batches): code = rule(encoding(100))
+    test_eq(code.counts.sum(1), torch.tensor([300, 500]))
+    return rule.eval(), encoding(4000)
+
+
+# %% ../nbs/22_choice.ipynb #d7b9940b
 @settings(deadline=None, max_examples=40)
 @given(b=st.integers(1, 6), f=st.integers(1, 12), beta=st.sampled_from([0.0, 0.5, 10.0]),
        kind=st.sampled_from([torch.float32, torch.float64]), seed=st.integers(0, 999), data=st.data())
@@ -115,7 +128,7 @@ def test_gradient_selection_against_naive(b, f, beta, kind, seed, data):
         assert (score[i] >= last - eps)[chosen[i]].all() and (score[i] <= last + eps)[~chosen[i]].all()
 
 
-# %% ../nbs/22_choice.ipynb #eb6b3e01
+# %% ../nbs/22_choice.ipynb #b44f6f77
 @pytest.mark.parametrize(("kind", "more"), [(MutualChoice, {}), (FeatureChoice, {}), (FeatureChoice, {"zipf": 1.0})])
 def test_l0_of_held_out_rows_is_k(kind, more):
     "Within 5%, and the same for an example alone as in any batch."
