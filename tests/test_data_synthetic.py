@@ -8,45 +8,11 @@ import subprocess
 import sys
 import torch
 from fastcore.test import test_close
-from itertools import permutations
-from scipy import stats
-from mfr.data.synthetic import Superposition, SuperpositionConfig
+from mfr.data.occurrence import SuperpositionConfig
+from mfr.data.synthetic import Superposition
 
 
 # %% ../nbs/10_synthetic.ipynb #2d2a0205
-def inclusion(p, K):
-    "Probability that each item is among K draws without replacement, by listing every ordered draw."
-    out = np.zeros(len(p))
-    for draw in permutations(range(len(p)), K):
-        prob = 1.0
-        left = p.sum()
-        for i in draw:
-            prob *= p[i] / left
-            left -= p[i]
-        out[list(draw)] += prob
-    return out
-
-
-def test_codes_have_the_stated_distribution():
-    c = SuperpositionConfig(d_in=4, n_features=17, n_groups=3, n_active=3, decay=0.7)  # groups of 6, 6 and 5
-    data, b = Superposition(c), 60_000
-    idx, coef = data.sample(b, torch.Generator().manual_seed(0))
-    group = data.groups[idx]  # (b, K)
-    assert (group == group[:, :1]).all(), "an example has features of one group only"
-    assert (idx.sort(1).values.diff(dim=1) > 0).all(), "the features of an example are distinct"
-    per_group = group[:, 0].bincount().numpy()
-    assert stats.chisquare(per_group).pvalue > 0.01
-    for e in range(3):
-        members = np.flatnonzero(data.groups.numpy() == e)
-        seen = idx[group[:, 0] == e].flatten().bincount(minlength=17).numpy()[members]
-        pi = inclusion(0.7 ** np.arange(len(members)), 3)
-        z = (seen - per_group[e] * pi) / np.sqrt(per_group[e] * pi * (1 - pi))
-        assert np.abs(z).max() < 3.5, f"inclusion frequencies of group {e} are off: z = {z.round(1)}"
-        assert np.abs(pi / pi.sum() - 1 / len(pi)).max() > 0.05, "the test tells these probabilities from uniform ones"
-    assert stats.kstest(coef.flatten()[:20_000].numpy(), "uniform").pvalue > 0.01
-    assert 0 <= coef.min() and coef.max() <= 1
-
-
 def test_mix_is_the_dense_product():
     data = Superposition(SuperpositionConfig(d_in=16, n_features=40, n_groups=4, n_active=3))
     idx, coef = data.sample(50, torch.Generator().manual_seed(0))

@@ -6,128 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import count
-from typing import NamedTuple
+from dataclasses import asdict
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..checks import above, at_least, between
+from ..checks import at_least
+from .occurrence import Codes, SuperpositionConfig, batch_generators, purpose_seed
 
 # %% auto #0
-__all__ = ['SuperpositionConfig', 'Groups', 'grouped', 'race', 'purpose_seed', 'batch_generators', 'true_features', 'Codes',
-           'Superposition']
+__all__ = ['true_features', 'Superposition', 'SuperpositionConfig']
 
-# %% ../../nbs/10_synthetic.ipynb #4a1bd7d3
-@dataclass(frozen=True)
-class SuperpositionConfig:
-    "What the synthetic data are (paper, section 3); checked when made."
-
-    d_in: int = 256  # dimensions of an example, d
-    n_features: int = 512  # true features, g
-    n_groups: int = 12  # groups of features that occur together, E
-    n_active: int = 36  # features in an example, K
-    decay: float = 0.99  # ratio of the weights of neighbours in a group, lambda
-    seed: int = 0  # fixes the true features, and with its own seed each stream of batches
-
-    def __post_init__(self):
-        at_least(1, d_in=self.d_in, n_features=self.n_features, n_groups=self.n_groups, n_active=self.n_active)
-        between(1, self.n_features, n_groups=self.n_groups)
-        above(0, decay=self.decay)
-        between(0, 1, decay=self.decay)
-        smallest = self.n_features // self.n_groups
-        if self.n_active > smallest:
-            whose = f"the smallest of {self.n_groups} groups of {self.n_features} features"
-            raise ValueError(f"n_active: expected at most {smallest}, {whose}, got {self.n_active}")
-
-# %% ../../nbs/10_synthetic.ipynb #5bc675f3
-class Groups(NamedTuple):
-    "How features are grouped, and how long each keeps one waiting."
-
-    of_feature: Int[Tensor, "g"]  # group of each feature
-    first: Int[Tensor, "E"]  # first feature of each group
-    slowness: Float[Tensor, "E largest"]  # 1 / p of each place in a group; infinite where there is none
-
-# %% ../../nbs/10_synthetic.ipynb #1ca4bcc5
-def grouped(
-    config: SuperpositionConfig,
-    device: torch.device,  # of the tensors
-) -> Groups:
-    "Cut the features into groups whose sizes differ by at most one."
-    members = np.array_split(np.arange(config.n_features), config.n_groups)
-    first = np.array([group[0] for group in members])  # (E,)
-    size = np.array([len(group) for group in members])  # (E,)
-    place = np.arange(size.max())
-    slowness = np.where(place < size[:, None], config.decay ** -place.astype(float), np.inf)  # (E, largest)
-    return Groups(
-        torch.as_tensor(np.repeat(np.arange(config.n_groups), size), device=device),
-        torch.as_tensor(first, device=device),
-        torch.as_tensor(slowness, dtype=torch.float32, device=device),
-    )
-
-# %% ../../nbs/10_synthetic.ipynb #0f85493f
-def race(
-    slowness: Float[Tensor, "b largest"],  # 1 / p of every runner
-    n: int,  # how many to draw, K
-    generator: torch.Generator,
-) -> Int[Tensor, "b K"]:
-    "The first to arrive in each row: draws without replacement, with probabilities p."
-    arrival = torch.rand(slowness.shape, generator=generator, device=slowness.device)
-    arrival = arrival.log_().neg_().mul_(slowness)  # exponential, with mean 1 / p
-    return arrival.topk(n, largest=False, sorted=False).indices
-
-# %% ../../nbs/10_synthetic.ipynb #0dc55bbb
-def purpose_seed(seed: int, *key: int) -> int:
-    """A 32-bit seed made from a seed and what it is for.
-
-    No two purposes share one, nor does a plain `manual_seed(0)` meet it.
-    """
-    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0])
-
-# %% ../../nbs/10_synthetic.ipynb #24ca74a0
-def batch_generators(
-    stream: int,  # its number
-    start: int,  # number of the first batch
-    device: torch.device,
-) -> Iterator[torch.Generator]:  # without end
-    "For each batch of a stream the generator it is drawn with."
-    generator = torch.Generator(device)
-    for number in count(start): yield generator.manual_seed((stream + number) % 2**32)
+# %% ../../nbs/10_synthetic.ipynb #c0ec7a32
+_all_ = ["SuperpositionConfig"]
 
 # %% ../../nbs/10_synthetic.ipynb #f6fb329c
 def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
     "The features, drawn from a standard normal distribution on the CPU, so that they are the same for every device."
     generator = torch.Generator().manual_seed(purpose_seed(config.seed))
     return torch.randn(config.n_features, config.d_in, generator=generator)
-
-# %% ../../nbs/10_synthetic.ipynb #62837156
-class Codes:
-    "Sparse codes of known distribution: a group, some of its features, a coefficient each."
-
-    def __init__(
-        self,
-        config: SuperpositionConfig,
-        device: str | torch.device = "cpu",  # where codes are drawn
-    ):
-        self.config = config
-        self.device = torch.device(device)
-        self.table = grouped(config, self.device)
-        self.groups = self.table.of_feature  # (g,)
-
-    def sample(
-        self,
-        batch_size: int,  # examples, b
-        generator: torch.Generator,  # on the device of the data
-    ) -> tuple[Int[Tensor, "b K"], Float[Tensor, "b K"]]:  # which features, with which coefficients
-        "Draw the codes of one batch."
-        on = dict(generator=generator, device=self.device)
-        group = torch.randint(self.config.n_groups, (batch_size,), **on)  # (b,)
-        place = race(self.table.slowness[group], self.config.n_active, generator)  # (b, K)
-        return place + self.table.first[group, None], torch.rand(place.shape, **on)
 
 # %% ../../nbs/10_synthetic.ipynb #d3358cda
 class Superposition(Codes):
