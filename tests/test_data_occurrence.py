@@ -11,7 +11,7 @@ from scipy import stats
 from mfr.data.occurrence import Codes, SuperpositionConfig
 
 
-# %% ../nbs/09_occurrence.ipynb #51414293
+# %% ../nbs/09_occurrence.ipynb #d6f2955b
 def inclusion(p, K, parent):
     "Probability that each item is among K draws without replacement, by listing every ordered draw."
     out = np.zeros(len(p))
@@ -47,7 +47,7 @@ def test_codes_have_the_stated_distribution(children):
     assert 0 <= coef.min() and coef.max() <= 1
 
 
-# %% ../nbs/09_occurrence.ipynb #94c43913
+# %% ../nbs/09_occurrence.ipynb #d0876257
 def by_hand(codes, rng):
     "The features of one example, drawn as the text says."
     c = codes.config
@@ -84,13 +84,15 @@ def test_options_are_what_the_text_says(options):
     assert np.abs((hand - ours) / spread).max() < 4.5
 
 
-# %% ../nbs/09_occurrence.ipynb #297d6ca2
+# %% ../nbs/09_occurrence.ipynb #6ab40411
 @pytest.mark.parametrize(("options", "words"), [
     (dict(correlation=1.5), "correlation: expected between 0 and 1, got 1.5"),
     (dict(children=-1), "children: expected at least 0, got -1"),
     (dict(frequencies="zipf"), "frequencies: expected 'decay' or 'loguniform', got 'zipf'"),
     (dict(frequencies="loguniform", rarest=0.0), "rarest: expected a number above 0, got 0.0"),
     (dict(rarest=0.1), "rarest: expected it left at 0.001, which frequencies='decay' does not read, got 0.1"),
+    (dict(size=0.1), "size: expected it left at 0.2, which n_small=0 does not read, got 0.1"),
+    (dict(n_small=256), "n_small: expected between 0 and 255, got 256"),
     (dict(frequencies="loguniform", decay=0.9), "decay: expected it left at 0.99, which frequencies='loguniform'"),
 ], ids=str)
 def test_what_cannot_be_is_refused_in_one_sentence(options, words):

@@ -4,12 +4,14 @@
 
 import json
 import numpy as np
+import pytest
 import subprocess
 import sys
 import torch
 from fastcore.test import test_close
+from itertools import islice
 from mfr.data.occurrence import SuperpositionConfig
-from mfr.data.synthetic import Superposition
+from mfr.data.synthetic import Readout, SURE, Superposition, with_gradient
 
 
 # %% ../nbs/10_synthetic.ipynb #2d2a0205
@@ -41,3 +43,47 @@ def test_a_long_stream_needs_the_memory_of_one_batch():
         return int(done.stdout)
     few, many = peak("20"), peak("400")
     assert many - few < 2000 * 256 * 4 / 1024 * 2, (few, many)
+
+
+# %% ../nbs/10_synthetic.ipynb #f5f8447a
+def readout_of(hidden):
+    config = SuperpositionConfig(d_in=16, n_features=30, n_groups=3, n_active=4, n_small=5, size=0.3)
+    return Readout(Superposition(config), hidden)
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_the_gradient_is_that_of_differences(hidden):
+    readout = readout_of(hidden)
+    x = next(readout.source.batches(20)).double()
+    verdict, steps = readout.verdict(x), 1e-6 * torch.eye(16, dtype=torch.float64)[:, None]  # (d, 1, d)
+    assert len(verdict.unique()) > 2, "verdicts differ"
+    differences = (readout.loss(x + steps, verdict) - readout.loss(x - steps, verdict)).T / 2e-6  # (b, d)
+    test_close(with_gradient(readout, x).gradient, differences, eps=1e-6)
+
+
+def test_the_gradient_of_a_linear_head_is_the_formula():
+    readout = readout_of(0)
+    x, _, gradient = next(readout.batches(50))
+    W, c = readout.layers[0]
+    off = (x @ W.T + c).softmax(1) - torch.eye(6)[readout.verdict(x)]
+    test_close(gradient, off @ W, eps=1e-4)
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_a_readout_is_as_reproducible_as_its_source(hidden):
+    state = torch.get_rng_state()
+    one, two = readout_of(hidden), readout_of(hidden)
+    assert json.loads(json.dumps(one.key)) == two.key != readout_of(7).key
+    batches = list(islice(one.batches(8, seed=3), 4))
+    for a, b in zip(batches[2:], two.batches(8, seed=3, start=2)):
+        assert a.x.equal(b.x) and a.gradient.equal(b.gradient)
+    assert [len(batch.x) for batch in islice(one.held_out(15_000), 3)] == [15_000, 15_000]
+    assert torch.get_rng_state().equal(state), "nobody else's random numbers are touched"
+
+
+def test_readings_are_coefficients():
+    source = readout_of(0).source
+    idx, coef = source.sample(100, torch.Generator().manual_seed(0))
+    dense = torch.zeros(100, 30).scatter_(1, idx, coef)[:, source.small]
+    readings = (readout_of(0).logits(source.mix(idx, coef)) / SURE)[:, :5]
+    test_close(readings, dense, eps=1e-4)

@@ -7,30 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..batch import Batch
 from ..checks import at_least
 from .occurrence import Codes, SuperpositionConfig, batch_generators, purpose_seed
+from ..similarity import unit
 
 # %% auto #0
-__all__ = ['true_features', 'Superposition', 'SuperpositionConfig']
+__all__ = ['TEST_STREAM', 'SURE', 'NONE', 'Layer', 'small_features', 'set_apart', 'true_features', 'Mixtures', 'Superposition',
+           'linear_head', 'random_head', 'Head', 'Readout', 'with_gradient', 'SuperpositionConfig']
 
-# %% ../../nbs/10_synthetic.ipynb #c0ec7a32
+# %% ../../nbs/10_synthetic.ipynb #3a3039a3
 _all_ = ["SuperpositionConfig"]
+
+# %% ../../nbs/10_synthetic.ipynb #113b16a2
+def small_features(config: SuperpositionConfig) -> Int[Tensor, "m"]:
+    "Which features are small, in ascending order."
+    generator = torch.Generator().manual_seed(purpose_seed(config.seed, 0, 2))
+    return torch.randperm(config.n_features, generator=generator)[: config.n_small].sort().values
+
+# %% ../../nbs/10_synthetic.ipynb #22da79e4
+def set_apart(
+    features: Float[Tensor, "g d"],
+    small: Int[Tensor, "m"],  # which of them are made small, fewer than d
+    size: float,  # by how much
+) -> Float[Tensor, "g d"]:
+    "Small features, orthogonal to each other and to all others."
+    exact = features.double()
+    own = torch.linalg.qr(exact[small].mT).Q.mT  # (m, d) orthonormal rows
+    apart = exact - exact @ own.mT @ own
+    apart[small] = size * torch.linalg.vector_norm(exact[small], dim=1, keepdim=True) * own
+    return apart.to(features)
 
 # %% ../../nbs/10_synthetic.ipynb #f6fb329c
 def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
     "The features, drawn from a standard normal distribution on the CPU, so that they are the same for every device."
     generator = torch.Generator().manual_seed(purpose_seed(config.seed))
-    return torch.randn(config.n_features, config.d_in, generator=generator)
+    features = torch.randn(config.n_features, config.d_in, generator=generator)
+    return set_apart(features, small_features(config), config.size) if config.n_small else features
 
-# %% ../../nbs/10_synthetic.ipynb #d3358cda
-class Superposition(Codes):
-    "Endless, reproducible batches of sparse mixtures of known features."
+# %% ../../nbs/10_synthetic.ipynb #55902abd
+class Mixtures(Codes):
+    "Known features, and what codes make of them."
 
     name = "synthetic"
 
@@ -41,12 +65,22 @@ class Superposition(Codes):
     ):
         super().__init__(config or SuperpositionConfig(), device)
         self.features = true_features(self.config).to(self.device)  # (g, d)
+        self.small = small_features(self.config).to(self.device)  # (m,)
         self.d_in = self.config.d_in
         self.key = {"name": self.name} | asdict(self.config)
 
     def mix(self, features: Int[Tensor, "b K"], coefficients: Float[Tensor, "b K"]) -> Float[Tensor, "b d"]:
         "Sum the chosen features, weighted: x = F^T a."
         return F.embedding_bag(features, self.features, per_sample_weights=coefficients, mode="sum")
+
+# %% ../../nbs/10_synthetic.ipynb #6a4c2641
+TEST_STREAM = 2**31  # a seed that no training stream has
+
+# %% ../../nbs/10_synthetic.ipynb #d3358cda
+class Superposition(Mixtures):
+    "Endless, reproducible batches of sparse mixtures of known features."
+
+    test_rows = 20_000  # examples to judge by
 
     def batches(
         self,
@@ -58,3 +92,97 @@ class Superposition(Codes):
         at_least(1, batch_size=batch_size)
         for generator in batch_generators(purpose_seed(self.config.seed, seed), start, self.device):
             yield self.mix(*self.sample(batch_size, generator))
+
+    def held_out(self, batch_size: int) -> Iterator[Float[Tensor, "b d"]]:
+        "The rows to judge by, or a few more, so many at a time."
+        size = min(batch_size, self.test_rows)
+        return islice(self.batches(size, TEST_STREAM), -(-self.test_rows // size))
+
+# %% ../../nbs/10_synthetic.ipynb #2d32d049
+SURE, NONE = 10.0, 1.0  # logits of a small feature with coefficient 1, and of none
+Layer = tuple[Tensor, Tensor]  # weights (out, in) and biases (out,)
+
+# %% ../../nbs/10_synthetic.ipynb #a5629ac9
+def linear_head(
+    readings: Float[Tensor, "m d"],  # rows that x is read by
+) -> list[Layer]:
+    "A logit for each reading, and the last for none."
+    none = readings.new_zeros(1, readings.shape[1])
+    biases = readings.new_zeros(len(readings) + 1)
+    biases[-1] = NONE
+    return [(torch.cat([SURE * readings, none]), biases)]
+
+# %% ../../nbs/10_synthetic.ipynb #148d65ae
+def random_head(
+    readings: Float[Tensor, "m d"],  # rows that x is read by
+    hidden: int,  # width of the layer between, h
+    seed: int,
+) -> list[Layer]:
+    "As many logits, of a random function of the readings."
+    m = len(readings)
+    generator = torch.Generator().manual_seed(purpose_seed(seed, 0, 3))
+    U, c, V = (torch.randn(shape, generator=generator).to(readings) for shape in ((hidden, m), hidden, (m + 1, hidden)))
+    return [(4 * U @ readings, 0.3 * c), (SURE / hidden**0.5 * V, readings.new_zeros(m + 1))]
+
+# %% ../../nbs/10_synthetic.ipynb #1f74c740
+class Head:
+    "What reads examples; nothing in it is trained."
+
+    def __init__(
+        self,
+        readings: Float[Tensor, "m d"],  # rows that x is read by
+        hidden: int = 0,  # width of a layer between; 0 for a linear head
+        seed: int = 0,  # of a head that has one
+    ):
+        at_least(0, hidden=hidden)
+        self.layers = random_head(readings, hidden, seed) if hidden else linear_head(readings)
+
+    def logits(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        "One for each reading, and the last for none."
+        *inner, last = ((W.to(x), c.to(x)) for W, c in self.layers)
+        for layer in inner: x = F.linear(x, *layer).tanh()
+        return F.linear(x, *last)
+
+    def verdict(self, x: Float[Tensor, "*n d"]) -> Int[Tensor, "*n"]:
+        "Which logit is the largest."
+        return self.logits(x).argmax(-1)
+
+    def loss(self, x_hat: Float[Tensor, "*n b d"], verdict: Int[Tensor, "b"]) -> Float[Tensor, "*n b"]:
+        "How sure the head is of verdicts when it sees something else, example by example, in nats."
+        logits = self.logits(x_hat)
+        verdicts = verdict.expand(logits.shape[:-1])
+        return F.cross_entropy(logits.flatten(0, -2), verdicts.flatten(), reduction="none").view(verdicts.shape)
+
+# %% ../../nbs/10_synthetic.ipynb #139ef537
+class Readout(Head):
+    "Superposed features, some of them small, and a head that reads these alone."
+
+    def __init__(
+        self,
+        source: Superposition,  # with small features
+        hidden: int = 0,  # width of the head's hidden layer; 0 for a linear head
+        seed: int = 0,  # of a head that has one
+    ):
+        if not len(source.small): raise ValueError("n_small: expected small features for a readout to read, got none")
+        short = source.features[source.small]  # (m, d)
+        super().__init__(short / short.square().sum(1, keepdim=True), hidden, seed)
+        self.source, self.d_in, self.features = source, source.d_in, source.features
+        self.influential, self.directions = source.small, unit(short)  # (m,), (m, d)
+        self.name = f"{source.name}, with a readout"
+        self.key = {"name": self.name, "source": source.key, "hidden": hidden, "seed": seed}
+
+    def batches(self, batch_size: int, seed: int = 0, start: int = 0) -> Iterator[Batch]:
+        "The source's batches, with gradients."
+        return (with_gradient(self, x) for x in self.source.batches(batch_size, seed, start))
+
+    def held_out(self, batch_size: int) -> Iterator[Batch]:
+        "Those to judge by, with gradients."
+        return (with_gradient(self, x) for x in self.source.held_out(batch_size))
+
+# %% ../../nbs/10_synthetic.ipynb #924c631b
+def with_gradient(head: Head, x: Float[Tensor, "b d"]) -> Batch:
+    "Examples, and for each the gradient of its own loss."
+    with torch.enable_grad():
+        at = x.detach().requires_grad_()
+        loss = head.loss(at, head.verdict(at)).sum()
+    return Batch(x, None, torch.autograd.grad(loss, at)[0])
