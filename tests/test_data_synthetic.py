@@ -45,7 +45,7 @@ def test_a_long_stream_needs_the_memory_of_one_batch():
     assert many - few < 2000 * 256 * 4 / 1024 * 2, (few, many)
 
 
-# %% ../nbs/10_synthetic.ipynb #f5f8447a
+# %% ../nbs/10_synthetic.ipynb #5e9a55bf
 def readout_of(hidden):
     config = SuperpositionConfig(d_in=16, n_features=30, n_groups=3, n_active=4, n_small=5, size=0.3)
     return Readout(Superposition(config), hidden)

@@ -23,16 +23,16 @@ from ..similarity import unit
 __all__ = ['TEST_STREAM', 'SURE', 'NONE', 'Layer', 'small_features', 'set_apart', 'true_features', 'Mixtures', 'Superposition',
            'linear_head', 'random_head', 'Head', 'Readout', 'with_gradient', 'SuperpositionConfig']
 
-# %% ../../nbs/10_synthetic.ipynb #3a3039a3
+# %% ../../nbs/10_synthetic.ipynb #e919bf0b
 _all_ = ["SuperpositionConfig"]
 
-# %% ../../nbs/10_synthetic.ipynb #113b16a2
+# %% ../../nbs/10_synthetic.ipynb #4a44c676
 def small_features(config: SuperpositionConfig) -> Int[Tensor, "m"]:
     "Which features are small, in ascending order."
     generator = torch.Generator().manual_seed(purpose_seed(config.seed, 0, 2))
     return torch.randperm(config.n_features, generator=generator)[: config.n_small].sort().values
 
-# %% ../../nbs/10_synthetic.ipynb #22da79e4
+# %% ../../nbs/10_synthetic.ipynb #5295bad9
 def set_apart(
     features: Float[Tensor, "g d"],
     small: Int[Tensor, "m"],  # which of them are made small, fewer than d
@@ -52,7 +52,7 @@ def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
     features = torch.randn(config.n_features, config.d_in, generator=generator)
     return set_apart(features, small_features(config), config.size) if config.n_small else features
 
-# %% ../../nbs/10_synthetic.ipynb #55902abd
+# %% ../../nbs/10_synthetic.ipynb #d89ce889
 class Mixtures(Codes):
     "Known features, and what codes make of them."
 
@@ -73,7 +73,7 @@ class Mixtures(Codes):
         "Sum the chosen features, weighted: x = F^T a."
         return F.embedding_bag(features, self.features, per_sample_weights=coefficients, mode="sum")
 
-# %% ../../nbs/10_synthetic.ipynb #6a4c2641
+# %% ../../nbs/10_synthetic.ipynb #2a0d89fa
 TEST_STREAM = 2**31  # a seed that no training stream has
 
 # %% ../../nbs/10_synthetic.ipynb #d3358cda
@@ -98,11 +98,11 @@ class Superposition(Mixtures):
         size = min(batch_size, self.test_rows)
         return islice(self.batches(size, TEST_STREAM), -(-self.test_rows // size))
 
-# %% ../../nbs/10_synthetic.ipynb #2d32d049
+# %% ../../nbs/10_synthetic.ipynb #7bc6898f
 SURE, NONE = 10.0, 1.0  # logits of a small feature with coefficient 1, and of none
 Layer = tuple[Tensor, Tensor]  # weights (out, in) and biases (out,)
 
-# %% ../../nbs/10_synthetic.ipynb #a5629ac9
+# %% ../../nbs/10_synthetic.ipynb #da117a86
 def linear_head(
     readings: Float[Tensor, "m d"],  # rows that x is read by
 ) -> list[Layer]:
@@ -112,7 +112,7 @@ def linear_head(
     biases[-1] = NONE
     return [(torch.cat([SURE * readings, none]), biases)]
 
-# %% ../../nbs/10_synthetic.ipynb #148d65ae
+# %% ../../nbs/10_synthetic.ipynb #f40229ff
 def random_head(
     readings: Float[Tensor, "m d"],  # rows that x is read by
     hidden: int,  # width of the layer between, h
@@ -124,7 +124,7 @@ def random_head(
     U, c, V = (torch.randn(shape, generator=generator).to(readings) for shape in ((hidden, m), hidden, (m + 1, hidden)))
     return [(4 * U @ readings, 0.3 * c), (SURE / hidden**0.5 * V, readings.new_zeros(m + 1))]
 
-# %% ../../nbs/10_synthetic.ipynb #1f74c740
+# %% ../../nbs/10_synthetic.ipynb #4ee799f9
 class Head:
     "What reads examples; nothing in it is trained."
 
@@ -153,7 +153,7 @@ class Head:
         verdicts = verdict.expand(logits.shape[:-1])
         return F.cross_entropy(logits.flatten(0, -2), verdicts.flatten(), reduction="none").view(verdicts.shape)
 
-# %% ../../nbs/10_synthetic.ipynb #139ef537
+# %% ../../nbs/10_synthetic.ipynb #f5db79f6
 class Readout(Head):
     "Superposed features, some of them small, and a head that reads these alone."
 
@@ -179,7 +179,7 @@ class Readout(Head):
         "Those to judge by, with gradients."
         return (with_gradient(self, x) for x in self.source.held_out(batch_size))
 
-# %% ../../nbs/10_synthetic.ipynb #924c631b
+# %% ../../nbs/10_synthetic.ipynb #53f7f6c3
 def with_gradient(head: Head, x: Float[Tensor, "b d"]) -> Batch:
     "Examples, and for each the gradient of its own loss."
     with torch.enable_grad():
