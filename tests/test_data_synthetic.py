@@ -4,49 +4,17 @@
 
 import json
 import numpy as np
+import pytest
 import subprocess
 import sys
 import torch
 from fastcore.test import test_close
-from itertools import permutations
-from scipy import stats
-from mfr.data.synthetic import Superposition, SuperpositionConfig
+from itertools import islice
+from mfr.data.occurrence import SuperpositionConfig
+from mfr.data.synthetic import Readout, SURE, Superposition, with_gradient
 
 
 # %% ../nbs/10_synthetic.ipynb #2d2a0205
-def inclusion(p, K):
-    "Probability that each item is among K draws without replacement, by listing every ordered draw."
-    out = np.zeros(len(p))
-    for draw in permutations(range(len(p)), K):
-        prob = 1.0
-        left = p.sum()
-        for i in draw:
-            prob *= p[i] / left
-            left -= p[i]
-        out[list(draw)] += prob
-    return out
-
-
-def test_codes_have_the_stated_distribution():
-    c = SuperpositionConfig(d_in=4, n_features=17, n_groups=3, n_active=3, decay=0.7)  # groups of 6, 6 and 5
-    data, b = Superposition(c), 60_000
-    idx, coef = data.sample(b, torch.Generator().manual_seed(0))
-    group = data.groups[idx]  # (b, K)
-    assert (group == group[:, :1]).all(), "an example has features of one group only"
-    assert (idx.sort(1).values.diff(dim=1) > 0).all(), "the features of an example are distinct"
-    per_group = group[:, 0].bincount().numpy()
-    assert stats.chisquare(per_group).pvalue > 0.01
-    for e in range(3):
-        members = np.flatnonzero(data.groups.numpy() == e)
-        seen = idx[group[:, 0] == e].flatten().bincount(minlength=17).numpy()[members]
-        pi = inclusion(0.7 ** np.arange(len(members)), 3)
-        z = (seen - per_group[e] * pi) / np.sqrt(per_group[e] * pi * (1 - pi))
-        assert np.abs(z).max() < 3.5, f"inclusion frequencies of group {e} are off: z = {z.round(1)}"
-        assert np.abs(pi / pi.sum() - 1 / len(pi)).max() > 0.05, "the test tells these probabilities from uniform ones"
-    assert stats.kstest(coef.flatten()[:20_000].numpy(), "uniform").pvalue > 0.01
-    assert 0 <= coef.min() and coef.max() <= 1
-
-
 def test_mix_is_the_dense_product():
     data = Superposition(SuperpositionConfig(d_in=16, n_features=40, n_groups=4, n_active=3))
     idx, coef = data.sample(50, torch.Generator().manual_seed(0))
@@ -75,3 +43,47 @@ def test_a_long_stream_needs_the_memory_of_one_batch():
         return int(done.stdout)
     few, many = peak("20"), peak("400")
     assert many - few < 2000 * 256 * 4 / 1024 * 2, (few, many)
+
+
+# %% ../nbs/10_synthetic.ipynb #5e9a55bf
+def readout_of(hidden):
+    config = SuperpositionConfig(d_in=16, n_features=30, n_groups=3, n_active=4, n_small=5, size=0.3)
+    return Readout(Superposition(config), hidden)
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_the_gradient_is_that_of_differences(hidden):
+    readout = readout_of(hidden)
+    x = next(readout.source.batches(20)).double()
+    verdict, steps = readout.verdict(x), 1e-6 * torch.eye(16, dtype=torch.float64)[:, None]  # (d, 1, d)
+    assert len(verdict.unique()) > 2, "verdicts differ"
+    differences = (readout.loss(x + steps, verdict) - readout.loss(x - steps, verdict)).T / 2e-6  # (b, d)
+    test_close(with_gradient(readout, x).gradient, differences, eps=1e-6)
+
+
+def test_the_gradient_of_a_linear_head_is_the_formula():
+    readout = readout_of(0)
+    x, _, gradient = next(readout.batches(50))
+    W, c = readout.layers[0]
+    off = (x @ W.T + c).softmax(1) - torch.eye(6)[readout.verdict(x)]
+    test_close(gradient, off @ W, eps=1e-4)
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_a_readout_is_as_reproducible_as_its_source(hidden):
+    state = torch.get_rng_state()
+    one, two = readout_of(hidden), readout_of(hidden)
+    assert json.loads(json.dumps(one.key)) == two.key != readout_of(7).key
+    batches = list(islice(one.batches(8, seed=3), 4))
+    for a, b in zip(batches[2:], two.batches(8, seed=3, start=2)):
+        assert a.x.equal(b.x) and a.gradient.equal(b.gradient)
+    assert [len(batch.x) for batch in islice(one.held_out(15_000), 3)] == [15_000, 15_000]
+    assert torch.get_rng_state().equal(state), "nobody else's random numbers are touched"
+
+
+def test_readings_are_coefficients():
+    source = readout_of(0).source
+    idx, coef = source.sample(100, torch.Generator().manual_seed(0))
+    dense = torch.zeros(100, 30).scatter_(1, idx, coef)[:, source.small]
+    readings = (readout_of(0).logits(source.mix(idx, coef)) / SURE)[:, :5]
+    test_close(readings, dense, eps=1e-4)

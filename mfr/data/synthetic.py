@@ -6,132 +6,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import count
-from typing import NamedTuple
+from dataclasses import asdict
+from itertools import islice
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..checks import above, at_least, between
+from ..batch import Batch
+from ..checks import at_least
+from .occurrence import Codes, SuperpositionConfig, batch_generators, purpose_seed
+from ..similarity import unit
 
 # %% auto #0
-__all__ = ['SuperpositionConfig', 'Groups', 'grouped', 'race', 'purpose_seed', 'batch_generators', 'true_features', 'Codes',
-           'Superposition']
+__all__ = ['TEST_STREAM', 'SURE', 'NONE', 'Layer', 'small_features', 'set_apart', 'true_features', 'Mixtures', 'Superposition',
+           'linear_head', 'random_head', 'Head', 'Readout', 'with_gradient', 'SuperpositionConfig']
 
-# %% ../../nbs/10_synthetic.ipynb #4a1bd7d3
-@dataclass(frozen=True)
-class SuperpositionConfig:
-    "What the synthetic data are (paper, section 3); checked when made."
+# %% ../../nbs/10_synthetic.ipynb #e919bf0b
+_all_ = ["SuperpositionConfig"]
 
-    d_in: int = 256  # dimensions of an example, d
-    n_features: int = 512  # true features, g
-    n_groups: int = 12  # groups of features that occur together, E
-    n_active: int = 36  # features in an example, K
-    decay: float = 0.99  # ratio of the weights of neighbours in a group, lambda
-    seed: int = 0  # fixes the true features, and with its own seed each stream of batches
+# %% ../../nbs/10_synthetic.ipynb #4a44c676
+def small_features(config: SuperpositionConfig) -> Int[Tensor, "m"]:
+    "Which features are small, in ascending order."
+    generator = torch.Generator().manual_seed(purpose_seed(config.seed, 0, 2))
+    return torch.randperm(config.n_features, generator=generator)[: config.n_small].sort().values
 
-    def __post_init__(self):
-        at_least(1, d_in=self.d_in, n_features=self.n_features, n_groups=self.n_groups, n_active=self.n_active)
-        between(1, self.n_features, n_groups=self.n_groups)
-        above(0, decay=self.decay)
-        between(0, 1, decay=self.decay)
-        smallest = self.n_features // self.n_groups
-        if self.n_active > smallest:
-            whose = f"the smallest of {self.n_groups} groups of {self.n_features} features"
-            raise ValueError(f"n_active: expected at most {smallest}, {whose}, got {self.n_active}")
-
-# %% ../../nbs/10_synthetic.ipynb #5bc675f3
-class Groups(NamedTuple):
-    "How features are grouped, and how long each keeps one waiting."
-
-    of_feature: Int[Tensor, "g"]  # group of each feature
-    first: Int[Tensor, "E"]  # first feature of each group
-    slowness: Float[Tensor, "E largest"]  # 1 / p of each place in a group; infinite where there is none
-
-# %% ../../nbs/10_synthetic.ipynb #1ca4bcc5
-def grouped(
-    config: SuperpositionConfig,
-    device: torch.device,  # of the tensors
-) -> Groups:
-    "Cut the features into groups whose sizes differ by at most one."
-    members = np.array_split(np.arange(config.n_features), config.n_groups)
-    first = np.array([group[0] for group in members])  # (E,)
-    size = np.array([len(group) for group in members])  # (E,)
-    place = np.arange(size.max())
-    slowness = np.where(place < size[:, None], config.decay ** -place.astype(float), np.inf)  # (E, largest)
-    return Groups(
-        torch.as_tensor(np.repeat(np.arange(config.n_groups), size), device=device),
-        torch.as_tensor(first, device=device),
-        torch.as_tensor(slowness, dtype=torch.float32, device=device),
-    )
-
-# %% ../../nbs/10_synthetic.ipynb #0f85493f
-def race(
-    slowness: Float[Tensor, "b largest"],  # 1 / p of every runner
-    n: int,  # how many to draw, K
-    generator: torch.Generator,
-) -> Int[Tensor, "b K"]:
-    "The first to arrive in each row: draws without replacement, with probabilities p."
-    arrival = torch.rand(slowness.shape, generator=generator, device=slowness.device)
-    arrival = arrival.log_().neg_().mul_(slowness)  # exponential, with mean 1 / p
-    return arrival.topk(n, largest=False, sorted=False).indices
-
-# %% ../../nbs/10_synthetic.ipynb #0dc55bbb
-def purpose_seed(seed: int, *key: int) -> int:
-    """A 32-bit seed made from a seed and what it is for.
-
-    No two purposes share one, nor does a plain `manual_seed(0)` meet it.
-    """
-    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0])
-
-# %% ../../nbs/10_synthetic.ipynb #24ca74a0
-def batch_generators(
-    stream: int,  # its number
-    start: int,  # number of the first batch
-    device: torch.device,
-) -> Iterator[torch.Generator]:  # without end
-    "For each batch of a stream the generator it is drawn with."
-    generator = torch.Generator(device)
-    for number in count(start): yield generator.manual_seed((stream + number) % 2**32)
+# %% ../../nbs/10_synthetic.ipynb #5295bad9
+def set_apart(
+    features: Float[Tensor, "g d"],
+    small: Int[Tensor, "m"],  # which of them are made small, fewer than d
+    size: float,  # by how much
+) -> Float[Tensor, "g d"]:
+    "Small features, orthogonal to each other and to all others."
+    exact = features.double()
+    own = torch.linalg.qr(exact[small].mT).Q.mT  # (m, d) orthonormal rows
+    apart = exact - exact @ own.mT @ own
+    apart[small] = size * torch.linalg.vector_norm(exact[small], dim=1, keepdim=True) * own
+    return apart.to(features)
 
 # %% ../../nbs/10_synthetic.ipynb #f6fb329c
 def true_features(config: SuperpositionConfig) -> Float[Tensor, "g d"]:
     "The features, drawn from a standard normal distribution on the CPU, so that they are the same for every device."
     generator = torch.Generator().manual_seed(purpose_seed(config.seed))
-    return torch.randn(config.n_features, config.d_in, generator=generator)
+    features = torch.randn(config.n_features, config.d_in, generator=generator)
+    return set_apart(features, small_features(config), config.size) if config.n_small else features
 
-# %% ../../nbs/10_synthetic.ipynb #62837156
-class Codes:
-    "Sparse codes of known distribution: a group, some of its features, a coefficient each."
-
-    def __init__(
-        self,
-        config: SuperpositionConfig,
-        device: str | torch.device = "cpu",  # where codes are drawn
-    ):
-        self.config = config
-        self.device = torch.device(device)
-        self.table = grouped(config, self.device)
-        self.groups = self.table.of_feature  # (g,)
-
-    def sample(
-        self,
-        batch_size: int,  # examples, b
-        generator: torch.Generator,  # on the device of the data
-    ) -> tuple[Int[Tensor, "b K"], Float[Tensor, "b K"]]:  # which features, with which coefficients
-        "Draw the codes of one batch."
-        on = dict(generator=generator, device=self.device)
-        group = torch.randint(self.config.n_groups, (batch_size,), **on)  # (b,)
-        place = race(self.table.slowness[group], self.config.n_active, generator)  # (b, K)
-        return place + self.table.first[group, None], torch.rand(place.shape, **on)
-
-# %% ../../nbs/10_synthetic.ipynb #d3358cda
-class Superposition(Codes):
-    "Endless, reproducible batches of sparse mixtures of known features."
+# %% ../../nbs/10_synthetic.ipynb #d89ce889
+class Mixtures(Codes):
+    "Known features, and what codes make of them."
 
     name = "synthetic"
 
@@ -142,12 +65,22 @@ class Superposition(Codes):
     ):
         super().__init__(config or SuperpositionConfig(), device)
         self.features = true_features(self.config).to(self.device)  # (g, d)
+        self.small = small_features(self.config).to(self.device)  # (m,)
         self.d_in = self.config.d_in
         self.key = {"name": self.name} | asdict(self.config)
 
     def mix(self, features: Int[Tensor, "b K"], coefficients: Float[Tensor, "b K"]) -> Float[Tensor, "b d"]:
         "Sum the chosen features, weighted: x = F^T a."
         return F.embedding_bag(features, self.features, per_sample_weights=coefficients, mode="sum")
+
+# %% ../../nbs/10_synthetic.ipynb #2a0d89fa
+TEST_STREAM = 2**31  # a seed that no training stream has
+
+# %% ../../nbs/10_synthetic.ipynb #d3358cda
+class Superposition(Mixtures):
+    "Endless, reproducible batches of sparse mixtures of known features."
+
+    test_rows = 20_000  # examples to judge by
 
     def batches(
         self,
@@ -159,3 +92,97 @@ class Superposition(Codes):
         at_least(1, batch_size=batch_size)
         for generator in batch_generators(purpose_seed(self.config.seed, seed), start, self.device):
             yield self.mix(*self.sample(batch_size, generator))
+
+    def held_out(self, batch_size: int) -> Iterator[Float[Tensor, "b d"]]:
+        "The rows to judge by, or a few more, so many at a time."
+        size = min(batch_size, self.test_rows)
+        return islice(self.batches(size, TEST_STREAM), -(-self.test_rows // size))
+
+# %% ../../nbs/10_synthetic.ipynb #7bc6898f
+SURE, NONE = 10.0, 1.0  # logits of a small feature with coefficient 1, and of none
+Layer = tuple[Tensor, Tensor]  # weights (out, in) and biases (out,)
+
+# %% ../../nbs/10_synthetic.ipynb #da117a86
+def linear_head(
+    readings: Float[Tensor, "m d"],  # rows that x is read by
+) -> list[Layer]:
+    "A logit for each reading, and the last for none."
+    none = readings.new_zeros(1, readings.shape[1])
+    biases = readings.new_zeros(len(readings) + 1)
+    biases[-1] = NONE
+    return [(torch.cat([SURE * readings, none]), biases)]
+
+# %% ../../nbs/10_synthetic.ipynb #f40229ff
+def random_head(
+    readings: Float[Tensor, "m d"],  # rows that x is read by
+    hidden: int,  # width of the layer between, h
+    seed: int,
+) -> list[Layer]:
+    "As many logits, of a random function of the readings."
+    m = len(readings)
+    generator = torch.Generator().manual_seed(purpose_seed(seed, 0, 3))
+    U, c, V = (torch.randn(shape, generator=generator).to(readings) for shape in ((hidden, m), hidden, (m + 1, hidden)))
+    return [(4 * U @ readings, 0.3 * c), (SURE / hidden**0.5 * V, readings.new_zeros(m + 1))]
+
+# %% ../../nbs/10_synthetic.ipynb #4ee799f9
+class Head:
+    "What reads examples; nothing in it is trained."
+
+    def __init__(
+        self,
+        readings: Float[Tensor, "m d"],  # rows that x is read by
+        hidden: int = 0,  # width of a layer between; 0 for a linear head
+        seed: int = 0,  # of a head that has one
+    ):
+        at_least(0, hidden=hidden)
+        self.layers = random_head(readings, hidden, seed) if hidden else linear_head(readings)
+
+    def logits(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        "One for each reading, and the last for none."
+        *inner, last = ((W.to(x), c.to(x)) for W, c in self.layers)
+        for layer in inner: x = F.linear(x, *layer).tanh()
+        return F.linear(x, *last)
+
+    def verdict(self, x: Float[Tensor, "*n d"]) -> Int[Tensor, "*n"]:
+        "Which logit is the largest."
+        return self.logits(x).argmax(-1)
+
+    def loss(self, x_hat: Float[Tensor, "*n b d"], verdict: Int[Tensor, "b"]) -> Float[Tensor, "*n b"]:
+        "How sure the head is of verdicts when it sees something else, example by example, in nats."
+        logits = self.logits(x_hat)
+        verdicts = verdict.expand(logits.shape[:-1])
+        return F.cross_entropy(logits.flatten(0, -2), verdicts.flatten(), reduction="none").view(verdicts.shape)
+
+# %% ../../nbs/10_synthetic.ipynb #f5db79f6
+class Readout(Head):
+    "Superposed features, some of them small, and a head that reads these alone."
+
+    def __init__(
+        self,
+        source: Superposition,  # with small features
+        hidden: int = 0,  # width of the head's hidden layer; 0 for a linear head
+        seed: int = 0,  # of a head that has one
+    ):
+        if not len(source.small): raise ValueError("n_small: expected small features for a readout to read, got none")
+        short = source.features[source.small]  # (m, d)
+        super().__init__(short / short.square().sum(1, keepdim=True), hidden, seed)
+        self.source, self.d_in, self.features = source, source.d_in, source.features
+        self.influential, self.directions = source.small, unit(short)  # (m,), (m, d)
+        self.name = f"{source.name}, with a readout"
+        self.key = {"name": self.name, "source": source.key, "hidden": hidden, "seed": seed}
+
+    def batches(self, batch_size: int, seed: int = 0, start: int = 0) -> Iterator[Batch]:
+        "The source's batches, with gradients."
+        return (with_gradient(self, x) for x in self.source.batches(batch_size, seed, start))
+
+    def held_out(self, batch_size: int) -> Iterator[Batch]:
+        "Those to judge by, with gradients."
+        return (with_gradient(self, x) for x in self.source.held_out(batch_size))
+
+# %% ../../nbs/10_synthetic.ipynb #53f7f6c3
+def with_gradient(head: Head, x: Float[Tensor, "b d"]) -> Batch:
+    "Examples, and for each the gradient of its own loss."
+    with torch.enable_grad():
+        at = x.detach().requires_grad_()
+        loss = head.loss(at, head.verdict(at)).sum()
+    return Batch(x, None, torch.autograd.grad(loss, at)[0])
