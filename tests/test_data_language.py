@@ -78,6 +78,37 @@ def test_gradients_are_those_of_the_loss():
     test_close(g[:1], alone, eps=1e-9)  # whoever else is in the batch
 
 
+@pytest.mark.parametrize("side", ["output", "input"])
+@pytest.mark.parametrize("path", ["transformer.h.1.mlp", "model.layers.0.mlp", "model.layers.1", "gpt_neox.layers.0"])
+def test_gradients_one_sequence_at_a_time(path, side):
+    "Against autograd through an added zero, sequence by sequence, a token's log-probability after the other; float64."
+    model = next(m for name, m in tiny_models().items() if name.split(".")[0] == path.split(".")[0]).double().eval()
+    tokens = torch.randint(0, 50, (3, 7), generator=torch.Generator().manual_seed(3))
+    x, g = capture(model, path, tokens, side, gradients=True)
+    assert x.equal(capture(model, path, tokens, side).activations), "the same bits with gradients and without"
+    for row, slopes in zip(tokens, g):
+        delta = torch.zeros(1, 7, 16, dtype=torch.float64, requires_grad=True)
+        with at_module(model, path, lambda x: x + delta, side): log_p = model(row[None]).logits[0].log_softmax(-1)
+        loss = -sum(log_p[t, row[t + 1]] for t in range(6))
+        naive = torch.autograd.grad(loss, delta)[0][0]
+        test_close(slopes / naive.norm(), naive / naive.norm(), eps=1e-5)
+    assert g[:, :-1].norm(dim=-1).min() > 0 and g[:, -1].abs().max() == 0
+
+
+def test_a_capture_with_gradients_leaves_no_trace():
+    model = tiny_models()["transformer.h.1.mlp"]
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    recording = {}
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda *_, name=name: recording.update({name: torch.is_grad_enabled()}))
+    for enabled in (True, False):
+        with torch.set_grad_enabled(enabled):
+            x, g = capture(model, "transformer.h.0.mlp", tokens, gradients=True)
+            assert torch.is_grad_enabled() == enabled
+    assert not x.requires_grad and not g.requires_grad and all(p.grad is None for p in model.parameters())
+    assert not recording["transformer.h.0.attn"] and recording["transformer.h.1.attn"], "nothing below the module"
+
+
 def test_what_cannot_be_captured_is_named():
     model = tiny_models()["transformer.h.1.mlp"]
     tokens = torch.zeros(1, 4, dtype=torch.long)
@@ -123,6 +154,9 @@ def test_another_model_text_or_module_is_refused(tmp_path):
     def refused(words): return pytest.raises(ValueError, match=words)
     with refused("path: expected 'transformer.h.0.mlp' as in"): stored(tmp_path / "s", TEXT, path="transformer.h.1.mlp")
     with refused("dtype: expected 'float32' as in"): stored(tmp_path / "s", TEXT, dtype="float16")
+    with refused("gradients: expected False as in .*, got True"): stored(tmp_path / "s", TEXT, gradients=True)
+    with refused("gradient: expected 'gradients' among the tensors of .*, it has activations, tokens$"):
+        next(Store(tmp_path / "s").batches(10, gradient="gradients"))
     other = torch.cat([TEXT[:4], (TEXT[4:] + 1) % 50])
     with refused("text: expected the text of .* its shard 1 has other tokens"): stored(tmp_path / "s", other)
     with refused("text: expected the text of .* which has 4 shards; got only 2"): stored(tmp_path / "s", TEXT[:8])
@@ -155,12 +189,37 @@ def test_precisions_and_gradients(tmp_path):
         test_close(rounded.read(2).float(), exact.read(2), eps=eps)
 
 
+def test_small_gradients_survive_half_precision(tmp_path):
+    "Gradients below the smallest number of float16, on disk and in batches; they go on where they were cut off."
+    model, _ = stored(tmp_path / "a", TEXT[:4])
+    with torch.no_grad(): model.lm_head.weight *= 1e-9
+    config = CaptureConfig("transformer.h.0.mlp", dtype="float16", gradients=True, shard=4)
+    def capture_on(text): return capture_to_store(model, text, tmp_path / "b", config, progress=False)
+    def cut():
+        yield from TEXT[:9]
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): capture_on(cut())
+    on = capture_on(TEXT)
+    x, g = (part.flatten(0, 1) for part in capture(model, "transformer.h.0.mlp", TEXT, gradients=True))
+    assert 0 < g.abs().max() < 2e-8 and not g.half().any()
+    kept = torch.cat([on.read(i, name="gradients") for i in range(4)])
+    assert kept.dtype == torch.bfloat16 and kept.float().sub(g).abs().le(g.abs() / 200 + 1e-30).all()
+    pairs = {(*a, *b) for a, b in zip(x.half().tolist(), kept.tolist())}
+    batch = next(on.batches(300, gradient="gradients"))
+    assert batch.x.dtype == batch.gradient.dtype == torch.float32 and batch.target is None
+    assert all((*a, *b) in pairs for a, b in zip(batch.x.tolist(), batch.gradient.tolist()))
+
+
 def test_nan_is_refused(tmp_path):
     model, _ = stored(tmp_path / "a", TEXT)
     with torch.no_grad(): model.transformer.h[0].mlp.c_fc.bias[0] = torch.nan
     with pytest.raises(ValueError, match="expected finite activations of transformer.h.0.mlp, found NaN or Inf"):
         capture_to_store(model, TEXT, tmp_path / "b", CaptureConfig("transformer.h.0.mlp"), progress=False)
     with pytest.raises(ValueError, match="found NaN or Inf"): next(stream(model, "transformer.h.0.mlp", TEXT, 10))
+    model, _ = stored(tmp_path / "a", TEXT)
+    with torch.no_grad(): model.transformer.h[1].mlp.c_fc.bias[0] = torch.nan  # above the module
+    with pytest.raises(ValueError, match="expected finite gradients of transformer.h.0.mlp, found NaN or Inf"):
+        next(stream(model, "transformer.h.0.mlp", TEXT, 10, gradients=True))
 
 
 def test_an_overflow_of_half_precision_is_refused(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 import subprocess
 import sys
 import torch
+from itertools import islice
+from mfr.batch import Batch
 from mfr.data.store import Store, add_shard, open_manifest, read_manifest, save_manifest
 
 
@@ -26,6 +28,7 @@ def test_some_shards_some_rows_targets_and_few_open_files(tmp_path):
     rows = filled(tmp_path, shards=7)
     x, y = next(Store(tmp_path).batches(60, target="doubled"))
     assert y.equal(2 * x) and len(x) == 60 and x.is_contiguous() and y.is_contiguous()
+    assert x.equal(next(Store(tmp_path).batches(60))), "company does not change the order"
     some = Store(tmp_path, only=[1, 4], mapped=1)
     assert len(some) == 20 and some.read(1).equal(rows[4]) and some.read(0).equal(rows[1])
     assert some._file.cache_info().currsize == 1
@@ -34,6 +37,22 @@ def test_some_shards_some_rows_targets_and_few_open_files(tmp_path):
     assert len(part) == 7
     assert sorted_rows(next(part.batches(7))) == sorted_rows(torch.cat([rows[1, :4], rows[4, :3]]))
     with pytest.raises(ValueError, match="batch_size: expected at most the 7 rows of"): next(part.batches(8))
+
+
+def test_a_gradient_comes_along(tmp_path):
+    x = filled(tmp_path)
+    manifest = read_manifest(tmp_path)
+    for number in range(3):
+        beside = {"minus": -x[number].bfloat16(), "half": x[number].half() / 2}
+        add_shard(tmp_path, manifest, number, {"activations": x[number], **beside})
+    store = Store(tmp_path)
+    for alone, batch in islice(zip(store.batches(7, seed=3), store.batches(7, seed=3, gradient="minus")), 9):
+        assert isinstance(batch, Batch) and batch.x.equal(alone) and batch.target is None and batch.x.is_contiguous()
+        assert batch.gradient.equal(-alone.bfloat16().float()) and batch.gradient.is_contiguous()
+    both = next(store.batches(7, target="half", gradient="minus"))
+    assert both.target.equal((both.x.half() / 2).float()) and both.gradient.dtype == torch.float32
+    with pytest.raises(ValueError, match="^gradient: expected 'slope' among .*, it has activations, half, minus$"):
+        next(store.batches(7, gradient="slope"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])

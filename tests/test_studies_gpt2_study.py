@@ -10,7 +10,11 @@ import subprocess
 import sys
 import torch
 from dataclasses import replace
+from itertools import islice
+from mfr.batch import Batch
+from mfr.data.language import capture
 from mfr.features import page
+from mfr.select import RULES
 from mfr.study import RunOptions
 from mfr.study import run
 from pathlib import Path
@@ -18,7 +22,7 @@ from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.studies.gpt2_study import ADVISED, GPT2Study, both_tables, sequences
+from mfr.studies.gpt2_study import ADVISED, GPT2Study, both_tables, open_source, sequences
 
 
 # %% ../nbs/64_gpt2_study.ipynb #07e65f23
@@ -92,6 +96,54 @@ def test_a_run_is_extended_by_a_seed_and_repeats_nothing(tmp_path):
     b = run_it(replace(first, seeds=2), tmp_path / "run", resume=True)
     pd.testing.assert_frame_equal(a.members, b.members[b.members.seed == 0].reset_index(drop=True))
     assert len(b.members) == 8 and not (tmp_path / "run" / "activations").exists()
+
+
+def test_gradients_come_along_and_change_nothing_else(tmp_path):
+    plain = replace(QUICK, features=0, test_sequences=2)
+    a, options = run_it(plain, tmp_path / "a"), RunOptions(tmp_path / "b")
+    study = plain.study(options)
+    assert not study.source.gradients
+    study.source.gradients = True
+    b = run(study, options, plain)
+    pd.testing.assert_frame_equal(a.members, b.members, rtol=1e-3)
+    pd.testing.assert_frame_equal(a.frames["scores"], b.frames["scores"])
+    source = b.sources(0)
+    assert source.key == a.sources(0).key and isinstance(next(source.held_out(100)), torch.Tensor)
+    batches = list(islice(source.batches(100), 20))
+    alone = list(islice(a.sources(0).batches(100), 20))
+    assert all(isinstance(batch, Batch) and batch.x.equal(x) for batch, x in zip(batches, alone, strict=True))
+    batch = batches[-1]
+    assert batch.target is None
+    text = torch.stack(list(islice(sequences(plain, source.tokenizer, held_out=False), 63)))
+    x, g = (part.flatten(0, 1) for part in capture(source.model, plain.path, text, gradients=True))
+    for row, slope in zip(batch.x[:5], batch.gradient):
+        assert min((slope - g[i]).abs().max() for i in (x - row).abs().amax(1).topk(3, largest=False).indices) < 1e-4
+
+
+def test_an_arm_that_chooses_by_gradients_is_brought_them(tmp_path, monkeypatch):
+    "A stand-in for the rule: TopK that remembers whether there was a gradient."
+    brought = {True: set(), False: set()}
+    class Remembering(RULES["topk"]):
+        def forward(self, encoding):
+            brought[self.training].add(encoding.gradient is not None)
+            return super().forward(encoding)
+    monkeypatch.setitem(RULES, "gradient", Remembering)
+    (tmp_path / "arms.toml").write_text('[arms.topk]\n[arms.gradient]\nselect = "gradient"\n')
+    options = replace(QUICK, arms=tmp_path / "arms.toml", features=0, test_sequences=2)
+    rows = run_it(options, tmp_path / "run").members.drop(columns="seed")
+    assert brought == {True: {True}, False: {False}}, "in training, and not in evaluation"
+    a, b = (rows[rows["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("topk", "gradient"))
+    pd.testing.assert_frame_equal(a, b, rtol=1e-3)
+
+
+def test_a_capture_without_gradients_is_made_anew_where_they_are_wanted(tmp_path):
+    plain, options = replace(QUICK, features=0, test_sequences=2), RunOptions(tmp_path / "run")
+    x = next(open_source(plain, options).batches(100))
+    resumed = open_source(plain, options)
+    resumed.gradients = True
+    batch = next(resumed.batches(100))
+    assert batch.x.equal(x) and batch.gradient.any()
+    assert next(open_source(plain, options).batches(100)).equal(x)
 
 
 @pytest.mark.skipif(not (DATA := Path(os.environ.get("MFR_DATA", "../shared/data"))).is_dir(), reason="needs $MFR_DATA")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,16 +20,17 @@ from jaxtyping import Float, Int
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from ..batch import Batch
 from ..checks import at_least, one_of
-from .store import Group, Store, add_shard, dealt, intact, open_manifest, save_manifest
+from .store import Store, add_shard, apart, dealt, grouped, intact, open_manifest, save_manifest
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['Side', 'DTYPES', 'documents', 'hub_documents', 'pack', 'in_batches', 'module_at', 'hidden_state', 'with_hidden_state',
-           'at_module', 'next_token_loss', 'Captured', 'SeenEnough', 'evaluating', 'capture', 'refuse_nonfinite',
-           'captured_groups', 'stream', 'CaptureConfig', 'fingerprint', 'captured_shard', 'holds_tokens',
-           'capture_manifest', 'capture_to_store']
+__all__ = ['Side', 'DTYPES', 'GRADIENT_DTYPES', 'documents', 'hub_documents', 'pack', 'in_batches', 'module_at', 'hidden_state',
+           'with_hidden_state', 'at_module', 'next_token_loss', 'Captured', 'SeenEnough', 'evaluating', 'capture',
+           'refuse_nonfinite', 'finite_rows', 'stream', 'CaptureConfig', 'fingerprint', 'captured_shard',
+           'holds_tokens', 'capture_manifest', 'capture_to_store']
 
 # %% ../../nbs/12_language.ipynb #1cda857d
 def documents(
@@ -207,9 +207,10 @@ def capture(
     def keep(x):
         seen.append(x.detach())
         if not gradients: raise SeenEnough
+        torch.set_grad_enabled(True)  # from here on, until `no_grad` ends
         return seen[0].requires_grad_()
 
-    with evaluating(model), at_module(model, path, keep, side), torch.set_grad_enabled(gradients):
+    with evaluating(model), at_module(model, path, keep, side), torch.no_grad():
         try: logits = model(tokens, use_cache=False).logits
         except SeenEnough: return Captured(seen[0], None)
         if not seen: raise ValueError(f"path: expected a module that runs when the model reads text, {path} did not")
@@ -217,30 +218,22 @@ def capture(
     return Captured(seen[0].detach(), slopes)
 
 # %% ../../nbs/12_language.ipynb #4c4bc525
-def refuse_nonfinite(x: Tensor, whose: str) -> Tensor:
+def refuse_nonfinite(
+    x: Tensor,
+    what: str,  # it is, and of which module
+) -> Tensor:
     "The tensor itself; ValueError naming the module if there is NaN or Inf in it."
     if torch.isfinite(x).all(): return x
-    raise ValueError(f"path: expected finite activations of {whose}, found NaN or Inf")
+    raise ValueError(f"path: expected finite {what}, found NaN or Inf")
 
-# %% ../../nbs/12_language.ipynb #cb1289cf
-def captured_groups(
-    model: PreTrainedModel,
+# %% ../../nbs/12_language.ipynb #49f2f97f
+def finite_rows(
+    captured: Captured,
     path: str,  # of the module
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
-    side: Side,
-    at_once: int,  # sequences that the model reads at once
-    buffer: int,  # rows in a group, at least
-) -> Iterator[Group]:
-    "The rows of a text, as many together as fill the buffer."
-    held = []
-    for tokens in in_batches(sequences, at_once):
-        x = capture(model, path, tokens, side).activations  # (s, l, d)
-        held.append(refuse_nonfinite(x, path).flatten(0, 1))
-        rows = sum(len(part) for part in held)
-        if rows >= buffer:
-            yield Group(rows, partial(torch.cat, held))
-            held = []
-    if held: yield Group(rows, partial(torch.cat, held))
+) -> dict[str, Float[Tensor, "r d"]]:  # activations, and gradients if they were asked for
+    "One row a token; ValueError if there is NaN or Inf."
+    found = ((name, x) for name, x in captured._asdict().items() if x is not None)
+    return {name: refuse_nonfinite(x, f"{name} of {path}").flatten(0, 1) for name, x in found}
 
 # %% ../../nbs/12_language.ipynb #8788c92f
 def stream(
@@ -252,13 +245,17 @@ def stream(
     at_once: int = 16,  # sequences that the model reads at once
     buffer: int = 2**14,  # rows to hold and permute
     seed: int = 0,  # of the permutations
-) -> Iterator[Float[Tensor, "b d"]]:
-    "Batches of activations as the model makes them."
-    groups = captured_groups(model, path, sequences, side, at_once, buffer)
-    return dealt(groups, size, torch.Generator().manual_seed(seed))
+    gradients: bool = False,  # of the loss, too
+) -> Iterator[Float[Tensor, "b d"] | Batch]:
+    "Batches of activations as the model makes them; with gradients, `Batch`es."
+    captured = (capture(model, path, tokens, side, gradients) for tokens in in_batches(sequences, at_once))
+    beside = (torch.cat(list(finite_rows(part, path).values()), dim=1) for part in captured)
+    rows = dealt(grouped(beside, buffer), size, torch.Generator().manual_seed(seed))
+    return (apart(batch, ("x", "gradient") if gradients else ("x",)) for batch in rows)
 
 # %% ../../nbs/12_language.ipynb #11fec38e
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+GRADIENT_DTYPES = DTYPES | {"float16": torch.bfloat16}  # small numbers stay
 
 # %% ../../nbs/12_language.ipynb #0e5ce4a5
 @dataclass(frozen=True)
@@ -293,15 +290,14 @@ def captured_shard(
     at_once: int,  # sequences that the model reads at once
 ) -> dict[str, Tensor]:  # tokens (s l,), activations (s l, d), and gradients (s l, d) if wanted
     "The tensors of a shard, in the precision of the store."
-    kept = {name: [] for name in Captured._fields}
+    precision = {"activations": DTYPES[config.dtype], "gradients": GRADIENT_DTYPES[config.dtype]}
+    kept = {"tokens": [tokens.flatten().int()]}
     for part in tokens.split(at_once):
         captured = capture(model, config.path, part, config.side, config.gradients)
-        for name, x in captured._asdict().items():
-            if x is None: continue
-            rounded = refuse_nonfinite(x, config.path).flatten(0, 1).to("cpu", DTYPES[config.dtype])
-            kept[name].append(refuse_nonfinite(rounded, f"{config.path} in {config.dtype}"))
-    rows = {name: torch.cat(parts) for name, parts in kept.items() if parts}
-    return {"tokens": tokens.flatten().int(), **rows}
+        for name, x in finite_rows(captured, config.path).items():
+            rounded = refuse_nonfinite(x.to("cpu", precision[name]), f"{name} of {config.path} in {config.dtype}")
+            kept.setdefault(name, []).append(rounded)
+    return {name: torch.cat(parts) for name, parts in kept.items()}
 
 # %% ../../nbs/12_language.ipynb #3fb38494
 def holds_tokens(

@@ -20,12 +20,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..batch import Batch
 from ..checks import at_least
 
 # %% auto #0
-__all__ = ['Group', 'dealt', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest', 'file_checksum', 'intact',
-           'add_shard', 'refuse_damaged', 'Shards', 'chosen', 'Block', 'shuffled_blocks', 'read_blocks', 'read_later',
-           'Store']
+__all__ = ['Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest', 'file_checksum', 'intact',
+           'add_shard', 'refuse_damaged', 'Shards', 'chosen', 'Block', 'shuffled_blocks', 'company', 'read_blocks',
+           'apart', 'read_later', 'Store']
 
 # %% ../../nbs/11_store.ipynb #97dcd8cf
 class Group(NamedTuple):
@@ -56,6 +57,21 @@ def dealt(
         whole = len(part) // size * size
         for first in range(0, whole, size): yield part[first : first + size]
         rest = part[whole:]
+
+# %% ../../nbs/11_store.ipynb #5442382f
+def grouped(
+    parts: Iterable[Float[Tensor, "r w"]],  # rows as they come
+    buffer: int,  # rows in a group, at least
+) -> Iterator[Group]:
+    "As many parts together as fill the buffer; the last group may be smaller."
+    held = []
+    for part in parts:
+        held.append(part)
+        rows = sum(map(len, held))
+        if rows < buffer: continue
+        yield Group(rows, partial(torch.cat, held))
+        held = []
+    if held: yield Group(sum(map(len, held)), partial(torch.cat, held))
 
 # %% ../../nbs/11_store.ipynb #376b6e13
 def save_manifest(
@@ -182,6 +198,9 @@ class Shards:
         self._intact.add(number)
         return safe_open(self.folder / self.shards[number]["file"], "pt")
 
+    @property
+    def names(self) -> list[str]: return sorted(self._file(0).keys())  # of the tensors in a shard
+
     def read(
         self,
         number: int,  # of the shard
@@ -229,18 +248,42 @@ def shuffled_blocks(
         order = rng.sample(blocks, len(blocks))
         for first in range(0, len(order), at_a_time): yield order[first : first + at_a_time]
 
+# %% ../../nbs/11_store.ipynb #777d4764
+def company(
+    shards: Shards,
+    **wanted: str,  # part of a batch = name of a tensor with a row per row, or "" for none
+) -> dict[str, str]:  # part of a batch -> name of a tensor
+    "What batches are made of; ValueError for what the shards do not hold."
+    names = {part: name for part, name in wanted.items() if name}
+    for part, name in names.items():
+        if name in shards.names: continue
+        held = ", ".join(shards.names)
+        raise ValueError(f"{part}: expected {name!r} among the tensors of {shards.folder}, it has {held}")
+    return {"x": "activations"} | names
+
 # %% ../../nbs/11_store.ipynb #12335611
 def read_blocks(
     shards: Shards,
     blocks: Iterable[Block],
-    names: tuple[str, ...],  # of tensors with a row per row
-) -> Tensor:  # (rows of all blocks, sum of their widths)
+    names: Mapping[str, str],  # part of a batch -> name of a tensor
+) -> Tensor:  # (rows of all blocks, sum of their widths), in the precision of the finest
     "The rows of some blocks, what belongs to a row side by side."
-    beside = [torch.cat([shards.read(*block, name) for name in names], dim=1) for block in blocks]
+    beside = [torch.cat([shards.read(*block, name) for name in names.values()], dim=1) for block in blocks]
     return torch.cat(beside)
 
+# %% ../../nbs/11_store.ipynb #82e9a43c
+def apart(
+    rows: Float[Tensor, "b w"],  # parts of one width, side by side
+    names: Iterable[str],  # what each is of a batch: "x" first
+) -> Tensor | tuple[Tensor, Tensor] | Batch:
+    "Examples alone, a pair with their target, or a `Batch` with their gradient."
+    names = tuple(names)
+    parts = tuple(part.contiguous() for part in rows.chunk(len(names), dim=1))
+    if "gradient" in names: return Batch(**dict(zip(names, parts)))
+    return parts if "target" in names else rows
+
 # %% ../../nbs/11_store.ipynb #c5a5d0a7
-def read_later(shards: Shards, blocks: list[Block], names: tuple[str, ...]) -> Group:
+def read_later(shards: Shards, blocks: list[Block], names: Mapping[str, str]) -> Group:
     "A group of these blocks, which knows its rows and has not read them."
     rows = sum(block.stop - block.start for block in blocks)
     return Group(rows, partial(read_blocks, shards, blocks, names))
@@ -268,11 +311,11 @@ class Store(Shards):
         buffer: int = 2**16,  # rows to hold and permute
         block: int = 256,  # neighbouring rows that are read together
         target: str = "",  # tensor of the same shape, to come along row by row
-    ) -> Iterator[Tensor | tuple[Tensor, Tensor]]:  # without end, in float32
-        "Shuffled batches (b, d), every row once a pass; with a target, pairs of them."
+        gradient: str = "",  # another
+    ) -> Iterator[Tensor | tuple[Tensor, Tensor] | Batch]:  # without end, in float32
+        "Shuffled batches (b, d), every row once a pass; with a target pairs, with a gradient `Batch`es."
         if size > len(self):
             raise ValueError(f"batch_size: expected at most the {len(self)} rows of {self.folder}, got {size}")
-        names = ("activations", target) if target else ("activations",)
+        names = company(self, target=target, gradient=gradient)
         groups = (read_later(self, blocks, names) for blocks in shuffled_blocks(self.shards, block, buffer, seed))
-        for rows in dealt(groups, size, torch.Generator().manual_seed(seed), start):
-            yield tuple(half.contiguous() for half in rows.split(self.d, dim=1)) if target else rows
+        for rows in dealt(groups, size, torch.Generator().manual_seed(seed), start): yield apart(rows, names)

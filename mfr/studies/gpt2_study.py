@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['ADVISED', 'PRESETS', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations', 'text_key',
-           'open_source', 'captured', 'spliced', 'unspliced', 'conclusion', 'verdict', 'where', 'both_tables',
-           'table_parts', 'numbers', 'figure_by_k', 'by_k_part', 'distances_part', 'features_part', 'study_of', 'lead']
+__all__ = ['ADVISED', 'PRESETS', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations',
+           'wants_gradients', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'conclusion', 'verdict',
+           'where', 'both_tables', 'table_parts', 'numbers', 'figure_by_k', 'by_k_part', 'distances_part',
+           'features_part', 'study_of', 'lead']
 
 # %% ../../nbs/64_gpt2_study.ipynb #ab545090
 from ..checks import at_least
 from ..data.language import CaptureConfig, Side, capture, capture_to_store, documents, fingerprint, in_batches, pack
-from ..data.store import Store
+from ..data.store import Store, read_manifest
 from ..data.tiny_gpt2 import load_tiny, python_text
 from ..features import activity, describe, page
 from ..loss_recovered import Ablations, ablate, loss_recovered
@@ -135,6 +136,7 @@ class Activations:
     tokenizer: object
     test: list[Int[Tensor, "s l"]]  # held-out text
     folder: Path  # for the store of what is trained on, while it is needed
+    gradients: bool = False  # do batches bring them?
     store: Store | None = field(default=None, init=False)
 
     @property
@@ -149,9 +151,9 @@ class Activations:
     @cached_property
     def ablations(self) -> Ablations: return ablate(self.model, self.study.path, self.test, self.study.side)
 
-    def batches(self, batch_size: int, seed: int = 0, start: int = 0) -> Iterator[Float[Tensor, "b d"]]:
+    def batches(self, batch_size: int, seed: int = 0, start: int = 0) -> Iterator:
         if self.store is None or not self.folder.exists(): self.store = captured(self)
-        return self.store.batches(batch_size, seed, start)
+        return self.store.batches(batch_size, seed, start, gradient="gradients" if self.gradients else "")
 
     def held_out(self, batch_size: int) -> Iterator[Float[Tensor, "b d"]]:
         for tokens in self.test: yield from activations(self, tokens).split(batch_size)
@@ -160,6 +162,11 @@ class Activations:
 def activations(source: Activations, tokens: Int[Tensor, "s l"]) -> Float[Tensor, "s*l d"]:
     "One row a token."
     return capture(source.model, source.study.path, tokens, source.study.side).activations.flatten(0, 1)
+
+# %% ../../nbs/64_gpt2_study.ipynb #978654de
+def wants_gradients(study: GPT2Study) -> bool:
+    "Does any arm choose its latents by gradients?"
+    return any(arm.sae.select == "gradient" for arm in study.compared(1).values())
 
 # %% ../../nbs/64_gpt2_study.ipynb #6c8a28dc
 def text_key(study: GPT2Study) -> dict:
@@ -175,7 +182,7 @@ def open_source(study: GPT2Study, options: RunOptions) -> Activations:
     if len(held_out) < wanted:
         raise ValueError(f"text: expected {wanted} held-out sequences and more, got {len(held_out)} in all")
     test = list(in_batches(held_out, study.at_once))
-    source = Activations(study, model, tokenizer, test, options.out / "activations")
+    source = Activations(study, model, tokenizer, test, options.out / "activations", wants_gradients(study))
     at_least(1, d_in=source.d_in)  # is there such a module?
     return source
 
@@ -183,9 +190,11 @@ def open_source(study: GPT2Study, options: RunOptions) -> Activations:
 def captured(source: Activations) -> Store:
     "What is trained on, on disk; ValueError if the text is too short."
     study, folder = source.study, source.folder
+    begun = (folder / "manifest.json").exists()
+    if begun and read_manifest(folder)["gradients"] != source.gradients: shutil.rmtree(folder)
     new, tokens = not folder.exists(), study.tokens
     text = islice(sequences(study, source.tokenizer, held_out=False), -(-tokens // study.length))
-    config = CaptureConfig(study.path, study.side, study.dtype)
+    config = CaptureConfig(study.path, study.side, study.dtype, source.gradients)
     try:
         store = capture_to_store(source.model, text, folder, config, study.at_once)
         if len(store) < tokens:
