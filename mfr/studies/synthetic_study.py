@@ -5,19 +5,18 @@
 # %% ../../nbs/61_synthetic_study.ipynb #10d50da9
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..checks import at_least
-from ..data.synthetic import Superposition, SuperpositionConfig
+from ..data.synthetic import Readout, Superposition, SuperpositionConfig
 from ..metrics import agreement_with_truth, recovery, truth
 from ..mutual import Mutual
 from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples
@@ -30,14 +29,11 @@ from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
 
 # %% auto #0
-__all__ = ['TEST_STREAM', 'DIGITS', 'PRESETS', 'KnownFeatures', 'truths', 'tracking', 'figure_agreement', 'figure_activity',
-           'figure_inactivity', 'figure_recovery', 'agreement_part', 'activity_part', 'inactivity_part',
-           'recovery_part', 'SyntheticStudy', 'conclusion', 'lead']
+__all__ = ['HIDDEN', 'DIGITS', 'PRESETS', 'KnownFeatures', 'truths', 'influence', 'tracking', 'figure_agreement',
+           'figure_activity', 'figure_inactivity', 'figure_recovery', 'agreement_part', 'activity_part',
+           'inactivity_part', 'recovery_part', 'SyntheticStudy', 'conclusion', 'lead']
 
 # %% ../../nbs/61_synthetic_study.ipynb #92b00fea
-TEST_STREAM = 2**31  # a seed that no training stream has
-
-
 class KnownFeatures(Superposition):
     "Superposed features, with rows to judge by."
 
@@ -50,11 +46,6 @@ class KnownFeatures(Superposition):
         super().__init__(config, device)
         self.test_rows = test_rows
         self.key = self.key | {"test_rows": test_rows}
-
-    def held_out(self, batch_size: int) -> Iterator[Tensor]:
-        "The rows to judge by, or a few more, so many at a time."
-        size = min(batch_size, self.test_rows)
-        return islice(self.batches(size, TEST_STREAM), -(-self.test_rows // size))
 
 # %% ../../nbs/61_synthetic_study.ipynb #732caf22
 @torch.no_grad()
@@ -72,6 +63,22 @@ def truths(
         "features": {"nearest": best},
         "stacks": {"correlation": agreement_with_truth(D, known) if len(D) > 1 else np.nan},
     }
+
+# %% ../../nbs/61_synthetic_study.ipynb #5088222e
+@torch.no_grad()
+def influence(
+    trained: Trained,
+    source: Readout,
+) -> dict[str, dict]:  # members: share of the head's loss recovered, share of influential features recovered
+    "A stack before a head: (zero - spliced) / (zero - clean), and small features within cosine .9 of a latent."
+    stack, losses = trained.stack, []
+    for x, *_ in source.held_out(trained.batch_size):
+        verdict, x_hat = source.verdict(x), stack(x)[0]  # (b,), (n, b, d)
+        versions = torch.cat([x[None], torch.zeros_like(x)[None], x_hat])
+        losses.append(source.loss(versions, verdict).mean(1))
+    clean, zero, *spliced = torch.stack(losses).double().mean(0).cpu().numpy()
+    found = [(nearest(source.directions, d)[0] > 0.9).double().mean().item() for d in stack.decoder]
+    return {"members": {"head loss recovered": (zero - np.array(spliced)) / (zero - clean), "influential": found}}
 
 # %% ../../nbs/61_synthetic_study.ipynb #79eadc8f
 def tracking(source: KnownFeatures) -> Callable[[SAEStack], dict[str, list[float]]]:
@@ -136,6 +143,9 @@ def recovery_part(result: Result) -> Part:
     text = "Share of true features recovered over training, and similarities at its end (paper, Figure 8)."
     return Part("Features found", figure_recovery(result), text, "recovery")
 
+# %% ../../nbs/61_synthetic_study.ipynb #3ad1a099
+HIDDEN = {"linear": 0, "mlp": 16}  # width of a readout's hidden layer
+
 # %% ../../nbs/61_synthetic_study.ipynb #c97d388a
 @dataclass(frozen=True)
 class SyntheticStudy(StudyOptions):
@@ -143,14 +153,19 @@ class SyntheticStudy(StudyOptions):
 
     data: SuperpositionConfig = field(default_factory=SuperpositionConfig)  # the data
     test_rows: int = 20_000  # examples to evaluate on, from a stream of their own
+    readout: Literal["linear", "mlp"] | None = None  # a head that reads the small features (data.n_small) alone
 
     def __post_init__(self):
         super().__post_init__()
         at_least(1, test_rows=self.test_rows)
+        if self.readout: self.source(0)  # there must be small features
+        elif any(arm.sae.select == "gradient" for arm in self.compared(1).values()):
+            raise ValueError("readout: expected 'linear' or 'mlp', which give gradients, with select='gradient'")
 
-    def source(self, seed: int, device: str = "cpu") -> KnownFeatures:
+    def source(self, seed: int, device: str = "cpu") -> KnownFeatures | Readout:
         "The data of one repetition, which has features of its own."
-        return KnownFeatures(replace(self.data, seed=self.data.seed + seed), self.test_rows, device)
+        known = KnownFeatures(replace(self.data, seed=self.data.seed + seed), self.test_rows, device)
+        return Readout(known, HIDDEN[self.readout]) if self.readout else known
 
     def study(self, options: RunOptions | None = None) -> Study:
         "The comparison that these options describe."
@@ -159,11 +174,12 @@ class SyntheticStudy(StudyOptions):
         how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
         words = dict(title="Synthetic study", lead=lead(self), conclusion=conclusion, digits=DIGITS)
         source, arms = partial(self.source, device=device), self.compared(self.data.d_in)
-        measures = (reconstruction, truths)
+        measures = (reconstruction, truths, *((influence,) if self.readout else ()))
         return Study("synthetic", source, arms, measures, sections, track=tracking, **how_often, **words)
 
 # %% ../../nbs/61_synthetic_study.ipynb #727833a2
-DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0}
+DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0,
+          "head loss recovered": 3, "influential": 2}  # fmt: skip
 
 
 def conclusion(result: Result) -> str:
