@@ -29,7 +29,7 @@ from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
 
 # %% auto #0
-__all__ = ['HIDDEN', 'DIGITS', 'PRESETS', 'KnownFeatures', 'truths', 'influence', 'tracking', 'figure_agreement',
+__all__ = ['HIDDEN', 'DIGITS', 'BEFORE_A_HEAD', 'PRESETS', 'KnownFeatures', 'truths', 'influence', 'tracking', 'figure_agreement',
            'figure_activity', 'figure_inactivity', 'figure_recovery', 'agreement_part', 'activity_part',
            'inactivity_part', 'recovery_part', 'SyntheticStudy', 'conclusion', 'lead']
 
@@ -64,7 +64,7 @@ def truths(
         "stacks": {"correlation": agreement_with_truth(D, known) if len(D) > 1 else np.nan},
     }
 
-# %% ../../nbs/61_synthetic_study.ipynb #5088222e
+# %% ../../nbs/61_synthetic_study.ipynb #2e7265d9
 @torch.no_grad()
 def influence(
     trained: Trained,
@@ -143,7 +143,7 @@ def recovery_part(result: Result) -> Part:
     text = "Share of true features recovered over training, and similarities at its end (paper, Figure 8)."
     return Part("Features found", figure_recovery(result), text, "recovery")
 
-# %% ../../nbs/61_synthetic_study.ipynb #3ad1a099
+# %% ../../nbs/61_synthetic_study.ipynb #d77b056e
 HIDDEN = {"linear": 0, "mlp": 16}  # width of a readout's hidden layer
 
 # %% ../../nbs/61_synthetic_study.ipynb #c97d388a
@@ -172,14 +172,15 @@ class SyntheticStudy(StudyOptions):
         device = options.device if options else "cpu"
         sections = (members_part, arms_part, agreement_part, activity_part, inactivity_part, recovery_part)
         how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
-        words = dict(title="Synthetic study", lead=lead(self), conclusion=conclusion, digits=DIGITS)
+        digits = DIGITS | (BEFORE_A_HEAD if self.readout else {})
+        words = dict(title="Synthetic study", lead=lead(self), conclusion=conclusion, digits=digits)
         source, arms = partial(self.source, device=device), self.compared(self.data.d_in)
         measures = (reconstruction, truths, *((influence,) if self.readout else ()))
         return Study("synthetic", source, arms, measures, sections, track=tracking, **how_often, **words)
 
 # %% ../../nbs/61_synthetic_study.ipynb #727833a2
-DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0,
-          "head loss recovered": 3, "influential": 2}  # fmt: skip
+DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0}
+BEFORE_A_HEAD = {"head loss recovered": 3, "influential": 2}
 
 
 def conclusion(result: Result) -> str:
