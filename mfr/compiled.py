@@ -239,10 +239,10 @@ def pull(
     start,  # (q + 1,) first partner of each row, and the end
     partner,  # (r,) partners
     order,  # (q,) in which to visit the rows
-    out,  # (q, d) receives the sum of each row's partners as unit rows
-    along,  # (q,) receives its product with the row itself as a unit row
+    out,  # (q, d) receives the gradient of each row's sum of cosines with its partners
+    along,  # (q,) receives that sum
 ):
-    "out[a] = sum of scale[b] rows[b] over the partners b of a; along[a] = scale[a] <rows[a], out[a]>."
+    "along[a] = sum of cosines of a with its partners; out[a] its gradient with respect to rows[a]."
     for visit in prange(len(order)):
         a = order[visit]
         to, row = out[a], rows[a]
@@ -251,3 +251,5 @@ def pull(
             other, w = rows[partner[q]], scale[partner[q]]
             for c in range(len(to)): to[c] += w * other[c]
         along[a] = scale[a] * _dot(row, to)
+        own = along[a] * scale[a]
+        for c in range(len(to)): to[c] = scale[a] * (to[c] - own * row[c])

@@ -66,7 +66,7 @@ def test_searches_get_rarer_and_restart_with_a_member():
         was = term.matches
         term(stack, out, step)
         if term.matches is not was: searched.append(step)
-    assert searched == [0, 160, 480]
+    assert searched == [0, 256, 768]
     term.restarted(1)
     assert term(stack, out, 1000) is not None and term.next_search > 1000
 
