@@ -1,8 +1,9 @@
-"""The floor, our training steps whole and cut short, and the searches for matches."""
+"""The floor, our training steps whole and cut short, other rules and the auxiliary loss, and the searches for matches."""
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pandas as pd
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from benchmarks.clock import Contestants
 from benchmarks.sizes import Size
+from mfr.aux import AuxK
+from mfr.batch import Batch
 from mfr.mutual import Matching, Mutual, find_matches
 from mfr.sae import SAEStack
 from mfr.select import topk
@@ -19,6 +22,7 @@ from mfr.train import TrainConfig, Trainer
 ADVISED = Mutual()  # how MFR is run unless somebody says otherwise
 SEARCH_EVERY = 400  # steps between two searches, late in a run
 STEPS = 4  # that are timed together
+DEAD = 0.09  # share of latents that AuxK finds dead, below a tenth
 FOREVER = 2**50  # a step so late that it never comes
 
 
@@ -39,7 +43,7 @@ def floors(
 
 def stepper(
     stack: SAEStack,  # copied
-    xs: list[Tensor],  # batches in memory, taken in turn
+    xs: list,  # batches in memory, taken in turn
     steps: int = STEPS,  # to take at a time
     **train,  # of `TrainConfig`
 ) -> Callable[[], None]:
@@ -54,6 +58,36 @@ def stepper(
 def pulling(matching: Matching) -> Mutual:
     "A penalty that pulls at every step and searches at the first alone."
     return Mutual(0.001, relative_to=None, matching=matching, every=1, nearest=ADVISED.nearest, renew=FOREVER)
+
+
+def choosing(stack: SAEStack, select: str) -> SAEStack:
+    "The same weights under another rule."
+    other = SAEStack(replace(stack.config, select=select)).to(stack.W.device)
+    other.load_state_dict(stack.state_dict(), strict=False)
+    return other
+
+
+def helping(stack: SAEStack, xs: list[Tensor]) -> Callable[[], None]:
+    "Steps with AuxK at every one, where the first latents are and stay dead."
+    aux, dead = AuxK(every=1), int(DEAD * stack.config.d_hidden)
+    trainer = Trainer(copy.deepcopy(stack), TrainConfig(FOREVER, log_every=FOREVER, aux=aux))
+    source, weights = cycle(xs), trainer.stack.W.data
+    def run():
+        weights[:, :dead] *= 1e-3  # what they learnt since, taken back
+        trainer.terms[0].unseen[:, :dead] = FOREVER
+        for x in islice(source, STEPS): trainer.step(x)
+    return run
+
+
+def choices(stack: SAEStack, xs: list[Tensor]) -> Contestants:
+    "Steps of the other rules, and of TopK with AuxK."
+    with_gradients = [Batch(x, None, torch.randn_like(x)) for x in xs]
+    return {
+        "steps, mutual": stepper(choosing(stack, "mutual"), xs),
+        "steps, feature": stepper(choosing(stack, "feature"), xs),
+        "steps, gradient": stepper(choosing(stack, "gradient"), with_gradients),
+        "steps, AuxK": helping(stack, xs),
+    }
 
 
 def parts(stack: SAEStack, xs: list[Tensor]) -> Contestants:
@@ -96,10 +130,11 @@ def per_step(times: pd.DataFrame) -> pd.DataFrame:
     "The same with seconds a step: the faster floor and SAELens, and MFR with its shares of pull and search."
     out = times.copy()
     for name in ("floor", "SAELens"):
-        ways = [c for c in times if c.startswith(name)]
+        ways = [c for c in times if c.startswith(name) and c != "SAELens, BatchTopK"]
         if ways: out[name] = times[times[ways].median().idxmin()]
     out["step"] = times["steps"] / STEPS
-    out["step, bf16"] = times["steps, bf16"] / STEPS
+    for name in ("bf16", "mutual", "feature", "gradient"): out[f"step, {name}"] = times[f"steps, {name}"] / STEPS
+    out["step, AuxK"] = out["step"] + (times["steps, AuxK"] / STEPS - out["step"]) / AuxK().every
     for matching in ("one-to-one", "max"):
         pull, search = times[f"pulls, {matching}"] / STEPS, times[f"search, {matching}"]
         out[f"MFR, {matching}"] = with_mfr(out["step"], pull, search)

@@ -40,6 +40,14 @@ def other_goals(matching: str) -> list[Goal]:
     ]
 
 
+def choice_goals() -> list[Goal]:
+    "What the other rules and AuxK may cost, and SAELens's BatchTopK beside Mutual Choice."
+    of_topk = {"mutual": (1.5, 1.3), "feature": (1.5, 1.1), "gradient": (2, 1.5), "AuxK": (1.15, 1.05)}
+    goals = [Goal("gpt2", f"step, {name} / TopK", f"step, {name}", "step", *to) for name, to in of_topk.items()]
+    theirs = "SAELens's BatchTopK, in turn / step, mutual"
+    return [*goals, Goal("gpt2", theirs, "SAELens, BatchTopK", "step, mutual", 3, 7, True)]
+
+
 GOALS = (
     Goal("gpt2", "step without penalty / floor", "step", "floor", 0.85, 0.75),
     Goal("synthetic", "step without penalty / floor", "step", "floor", 1.8, 1.2),
@@ -48,6 +56,7 @@ GOALS = (
     *mfr_goals("max"),
     *other_goals("one-to-one"),
     *other_goals("max"),
+    *choice_goals(),
     Goal("synthetic", "making a batch / a step", "batch", "step", 0.2, 0.1),
 )
 

@@ -14,13 +14,26 @@ from benchmarks.sizes import Size
 
 def sae_lens(size: Size, xs: list[Tensor], sparse: bool) -> Callable[[], None]:
     "One training step of n TopK SAEs of SAELens, in turn."
-    from sae_lens.saes.sae import TrainStepInput
     from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
 
     torch.sparse.check_sparse_tensor_invariants.disable()  # as it is by default; said aloud, it does not warn
     shared = {"d_in": size.d, "d_sae": size.f, "device": str(xs[0].device)}
     kind = {"use_sparse_activations": sparse, "rescale_acts_by_decoder_norm": not sparse}
-    saes = [TopKTrainingSAE(TopKTrainingSAEConfig(k=k, **shared, **kind)) for k in size.k]
+    return training([TopKTrainingSAE(TopKTrainingSAEConfig(k=k, **shared, **kind)) for k in size.k], xs)
+
+
+def batch_topk(size: Size, xs: list[Tensor]) -> Callable[[], None]:
+    "One training step of n BatchTopK SAEs of SAELens, in turn."
+    from sae_lens.saes.batchtopk_sae import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
+
+    shared = {"d_in": size.d, "d_sae": size.f, "device": str(xs[0].device)}
+    return training([BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(k=k, **shared)) for k in size.k], xs)
+
+
+def training(saes: list, xs: list[Tensor]) -> Callable[[], None]:
+    "One training step of each SAE of SAELens, in turn."
+    from sae_lens.saes.sae import TrainStepInput
+
     optimizers, source = [torch.optim.AdamW(sae.parameters(), fused=True) for sae in saes], cycle(xs)
     told = {"coefficients": {}, "dead_neuron_mask": None, "n_training_steps": 0, "is_logging_step": False}
 
@@ -57,6 +70,7 @@ def other_libraries(size: Size, xs: list[Tensor]) -> Contestants:
     ways = {
         "SAELens": partial(sae_lens, sparse=False),
         "SAELens, sparse": partial(sae_lens, sparse=True),
+        "SAELens, BatchTopK": batch_topk,
         "sparsify": sparsify,
     }
     found = {}

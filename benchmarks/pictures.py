@@ -9,7 +9,10 @@ from matplotlib.figure import Figure
 
 from benchmarks.growth import plot_growth
 
-SHOWN = ("floor", "step", "step, bf16", "MFR, one-to-one", "MFR, max", "sparsify", "SAELens", "published")
+SHOWN = (
+    "floor", "step", "step, bf16", "MFR, one-to-one", "MFR, max", "step, AuxK", "step, mutual", "step, feature",
+    "step, gradient", "sparsify", "SAELens", "SAELens, BatchTopK", "published",
+)  # fmt: skip
 
 
 def colour(name: str) -> str:
@@ -20,7 +23,7 @@ def colour(name: str) -> str:
 
 def figure_times(times: Mapping[str, pd.DataFrame]) -> Figure:
     "Milliseconds a step of everybody, for each size."
-    fig, axs = plt.subplots(1, len(times), figsize=(4.2 * len(times), 2.6), layout="constrained", squeeze=False)
+    fig, axs = plt.subplots(1, len(times), figsize=(4.2 * len(times), 3.4), layout="constrained", squeeze=False)
     for ax, (size, frame) in zip(axs[0], times.items()):
         names = [c for c in reversed(SHOWN) if c in frame]
         ax.barh(names, [1e3 * frame[c].median() for c in names], color=[colour(c) for c in names])

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from benchmarks.clock import Contestants, clock
-from benchmarks.contestants import ADVISED, SEARCH_EVERY, floors, ours, parts, per_step
+from benchmarks.contestants import ADVISED, SEARCH_EVERY, choices, floors, ours, parts, per_step
 from benchmarks.goals import GOALS, ratios
 from benchmarks.growth import CENTRE, grow
 from benchmarks.other_libraries import other_libraries
@@ -56,7 +56,8 @@ class BenchStudy:
 def contestants(size: Size, stack: SAEStack, xs: list[torch.Tensor], device: str, compare: bool) -> Contestants:
     "Everybody who is timed in every round."
     source = batches(size, device)
-    out = floors(size, xs[0], stack.W.detach()) | parts(stack, xs) | ours(stack, xs) | {"batch": lambda: next(source)}
+    out = floors(size, xs[0], stack.W.detach()) | parts(stack, xs) | ours(stack, xs) | choices(stack, xs)
+    out["batch"] = lambda: next(source)
     return out | other_libraries(size, xs) if compare else out
 
 

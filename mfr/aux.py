@@ -144,6 +144,11 @@ class Zipf(NamedTuple):
         "The density to expect at each rank; the first is 1."
         return self.scale * (ranks + self.offset) ** -self.exponent
 
+    def off(self, densities: Float[np.ndarray, "f"]) -> float:
+        "Root mean square of the decimal logarithm of density over law, of live latents."
+        ranked = np.sort(densities[densities > 0])[::-1]
+        return float(np.sqrt(np.square(np.log10(ranked / self.at(np.arange(1.0, len(ranked) + 1)))).mean()))
+
 # %% ../nbs/33_aux.ipynb #5e05d1ad
 LEAST = 20  # latents that must have a density, for a fit
 

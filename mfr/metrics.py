@@ -14,14 +14,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from .aux import fit_zipf
 from .batch import as_batch
 from .code import times_active
+from .data.language import evaluating
 from .sae import SAEStack
 from .similarity import match, nearest
 
 # %% auto #0
-__all__ = ['Evaluation', 'Variance', 'evaluate', 'recovery', 'agreement', 'truth', 'agreement_with_truth', 'PCA', 'fit_pca',
-           'pca_fvu', 'Distances', 'weight_distances']
+__all__ = ['Evaluation', 'Variance', 'Correlation', 'evaluate', 'densities', 'recovery', 'agreement', 'truth',
+           'agreement_with_truth', 'PCA', 'fit_pca', 'pca_fvu', 'Distances', 'weight_distances']
 
 # %% ../nbs/50_metrics.ipynb #5a7a373a
 @dataclass
@@ -34,6 +36,7 @@ class Evaluation:
     density: Float[np.ndarray, "n f"]  # share of examples in which each latent was active
     rows: int  # examples seen
     mse: Float[np.ndarray, "n"]  # mean squared error over examples and dimensions, the loss of training
+    allocation: Float[np.ndarray, "n"]  # correlation of an example's L0 with its error; NaN where L0 is constant
 
 # %% ../nbs/50_metrics.ipynb #5153fdc1
 @dataclass
@@ -56,6 +59,28 @@ class Variance:
         "Sum over rows and dimensions of the squared distance from the mean."
         return self.square - (self.total.square().sum() / self.rows).item()
 
+# %% ../nbs/50_metrics.ipynb #c6298ded
+@dataclass
+class Correlation:
+    "Pearson's correlation of pairs of numbers that come a few at a time; float64."
+
+    pairs: int = 0
+    sums: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # (5, n) of a, b, aa, bb, ab
+
+    def add(self, a: Float[Tensor, "n b"], b: Float[Tensor, "n b"]) -> None:
+        "A few pairs more of each member."
+        a, b = a.double(), b.double()
+        self.pairs += a.shape[1]
+        self.sums = self.sums + torch.stack([a, b, a * a, b * b, a * b]).sum(2).cpu()
+
+    @property
+    def value(self) -> Float[np.ndarray, "n"]:
+        "Covariance over standard deviations; NaN where one of them is constant."
+        a, b, aa, bb, ab = (self.sums / self.pairs).numpy()
+        spread = (aa - a * a) * (bb - b * b)
+        known = (aa - a * a > 1e-12 * aa) & (bb - b * b > 1e-12 * bb)
+        return np.where(known, ab - a * b, np.nan) / np.sqrt(np.where(known, spread, 1))
+
 # %% ../nbs/50_metrics.ipynb #35abc01b
 @torch.no_grad()
 def evaluate(
@@ -64,16 +89,30 @@ def evaluate(
 ) -> Evaluation:  # float64 throughout
     "Reconstruct every example and count what was active; one pass, memory of one batch."
     n, f, d = stack.config.n, stack.config.d_hidden, stack.config.d_in
-    error, active, variance = torch.zeros(n, dtype=torch.float64), torch.zeros(n, f, dtype=torch.float64), Variance()
-    for item in batches:
-        out = stack.step(as_batch(item, stack.W))
-        error += out.error.double().square().sum((1, 2)).cpu()
-        active += times_active(out.code).cpu()
-        variance.add(out.target)
+    error, active = torch.zeros(n, dtype=torch.float64), torch.zeros(n, f, dtype=torch.float64)
+    variance, allocation = Variance(), Correlation()
+    with evaluating(stack):
+        for item in batches:
+            out = stack.step(as_batch(item, stack.W))
+            errors = out.error.double().square().sum(2)  # (n, b)
+            error += errors.sum(1).cpu()
+            active += times_active(out.code).cpu()
+            allocation.add(out.code.counts.double(), errors)
+            variance.add(out.target)
     rows = variance.rows
     if not rows: raise ValueError("batches: expected at least one example, got none")
     use = (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy()
-    return Evaluation((error / variance.value).numpy(), *use, rows, (error / (rows * d)).numpy())
+    return Evaluation((error / variance.value).numpy(), *use, rows, (error / (rows * d)).numpy(), allocation.value)
+
+# %% ../nbs/50_metrics.ipynb #881b566c
+def densities(
+    density: Float[np.ndarray, "n f"],  # of every latent
+) -> dict[str, list[float]]:  # Zipf exponent, off Zipf: one number a member, NaN without a law
+    "The law that each member's densities follow, and how far they lie from it, root mean square in decades."
+    laws = [fit_zipf(member) for member in density]
+    exponents = [law.exponent if law else np.nan for law in laws]
+    off = [law.off(member) if law else np.nan for law, member in zip(laws, density)]
+    return {"Zipf exponent": exponents, "off Zipf": off}
 
 # %% ../nbs/50_metrics.ipynb #0b1aab57
 @torch.no_grad()

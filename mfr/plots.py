@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['COLOURS', 'RIVAL', 'palette', 'tidy', 'small_multiples', 'outer_labels', 'plot_agreement', 'plot_activity',
-           'plot_inactivity', 'plot_training', 'log_values', 'plot_similarities', 'plot_by_k', 'plot_dots', 'plot_fvu',
-           'plot_differences', 'figure_differences']
+           'plot_inactivity', 'plot_training', 'log_values', 'plot_similarities', 'plot_by_k', 'plot_dots',
+           'figure_by_k', 'plot_fvu', 'plot_differences', 'figure_differences']
 
 # %% ../nbs/51_plots.ipynb #178e329d
 COLOURS = ("#5b7c99", "#e07b39", "#251f99", "#5cc4b3", "#6b1f2a", "#b98fe6")
@@ -238,6 +238,18 @@ def plot_dots(
     ax.set_axisbelow(True)
     ax.grid(axis="x", lw=0.5, alpha=0.5)
     return ax
+
+# %% ../nbs/51_plots.ipynb #c26eab69
+def figure_by_k(
+    members: pd.DataFrame,  # one row a member: arm, k and the quantities
+    labels: Mapping[str, str],  # quantity -> label
+) -> Figure:
+    "Quantities over k, a panel each; where there is one k, arm by arm."
+    fig, axs = plt.subplots(1, len(labels), figsize=(4 * len(labels), 3), layout="constrained", squeeze=False)
+    draw = plot_by_k if members["k"].nunique() > 1 else plot_dots
+    for ax, (quantity, label) in zip(axs[0], labels.items()):
+        draw(members, quantity, label, palette(members["arm"]), ax)
+    return fig
 
 # %% ../nbs/51_plots.ipynb #b2fb32a3
 def plot_fvu(

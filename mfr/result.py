@@ -28,7 +28,7 @@ from .saving import load
 
 # %% auto #0
 __all__ = ['Interval', 'interval', 'difference', 'summarise', 'table_by_k', 'flat_metrics', 'finite', 'curve', 'Result',
-           'compared', 'pooled', 'folder_of', 'stack_of', 'headline', 'cautions', 'members_part', 'arms_part',
+           'compared', 'pooled', 'folder_of', 'stack_of', 'headline', 'where', 'cautions', 'members_part', 'arms_part',
            'differences_part', 'training_part', 'figure_training', 'draw_inactivity']
 
 # %% ../nbs/59_result.ipynb #21283923
@@ -248,6 +248,19 @@ def _sentence(result: Result, arm: str, d: Interval, means: pd.Series, said: str
     if not d.known: return f"{arm} is {word} than {reference} in one seed, which says nothing about chance: {numbers}."
     if d.excludes_zero: return f"{arm} is {word} than {reference}: {numbers} over {seeds} seeds."
     return f"{arm} is neither better nor worse than {reference} as far as {seeds} seeds can show: {numbers}."
+
+# %% ../nbs/59_result.ipynb #50cefd0a
+def where(
+    result: Result,
+    arm: str,
+    quantity: str,  # a column
+    sign: float,  # of the difference on average
+) -> str:  # "at every k", or those k
+    "At which k an arm differs from the reference in that direction."
+    wide = result.members.pivot_table(index="k", columns="arm", values=quantity)
+    d = (wide[arm] - wide[result.reference]).dropna()
+    ks = list(d.index[d * sign > 0])
+    return "at every k" if len(ks) == len(d) > 1 else f"at k = {', '.join(map(str, ks))}"
 
 # %% ../nbs/59_result.ipynb #6d1b9424
 def cautions(

@@ -24,7 +24,7 @@ from torch import Tensor
 from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, key, read_arms  # noqa: F401
 from .checkpoint import load_checkpoint, save_checkpoint
 from .checks import at_least
-from .metrics import agreement, evaluate
+from .metrics import agreement, densities, evaluate
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, folder_of, headline  # noqa: F401
 from .runs import RunFolder, undo_if_empty
@@ -73,7 +73,7 @@ def tidy(
 def reconstruction(
     trained: Trained,
     source: Source,  # with held-out batches
-) -> dict[str, dict]:  # members: FVU, L0, dead, agreement, restarts, loss; latents: density, agreement, closest
+) -> dict[str, dict]:  # members: FVU, L0, dead, agreement, ...; latents: density, agreement, closest
     "What a stack is worth on held-out rows; a measure for every study."
     stack, n = trained.stack, trained.stack.config.n
     e = evaluate(stack, source.held_out(trained.batch_size))
@@ -82,6 +82,7 @@ def reconstruction(
     restarts = [sum(r.member == i for r in trained.history.restarts) for i in range(n)]
     mean = pd.DataFrame(shared).mean(axis=1).to_numpy()  # over those that are alive
     members = {"FVU": e.fvu, "L0": e.l0, "dead": e.dead, "agreement": mean, "restarts": restarts, "loss": e.mse}
+    members |= {"allocation": e.allocation} | densities(e.density)
     latents = {"density": e.density, "agreement": shared, "closest": closest(stack.decoder, alive)}
     return {"members": members, "latents": latents, "stacks": {"held-out rows": e.rows}}
 
@@ -227,8 +228,7 @@ def measure(
     levels["stacks"] = {"steps": trained.config.train.steps, "seconds": round(history.seconds, 1)}
     for one in study.measures:
         for level, columns in one(trained, source).items():
-            framed = isinstance(columns, pd.DataFrame)
-            levels[level] = columns if framed else levels.get(level, {}) | dict(columns)
+            levels[level] = columns if isinstance(columns, pd.DataFrame) else levels.get(level, {}) | dict(columns)
     frames = {level: tidy(level, columns) for level, columns in levels.items()}
     names = ("step", "member", "inactivity", "attempt", "settled")
     frames["history"] = pd.DataFrame(history.flat())
@@ -353,9 +353,9 @@ def with_settings(result: Result) -> pd.DataFrame:
 
 # %% ../nbs/60_study.ipynb #53eec0e1
 def metrics(result: Result) -> dict[str, float]:
-    "The figures of a run under flat keys: those of members that are shown, those of stacks, and the study's own."
+    "The figures of a run under flat keys: those of members, those of stacks, and the study's own."
     study, stacks = result.study, result.frames["stacks"]
-    numbers = flat_metrics(result.members, [q for q in study.digits if q in result.members])
+    numbers = flat_metrics(result.members, result.members.select_dtypes("number").columns.drop(["seed", "member"]))
     for q in stacks.columns.drop(["arm", "seed"]):
         numbers |= {f"{arm}/{q}/seed{seed}": v for arm, seed, v in zip(stacks["arm"], stacks["seed"], stacks[q])}
     return finite(numbers | dict(study.numbers(result) if study.numbers else {}))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -14,22 +14,21 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 import tyro
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 from torch import Tensor
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['ADVISED', 'PRESETS', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations',
-           'wants_gradients', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'conclusion', 'verdict',
-           'where', 'both_tables', 'table_parts', 'numbers', 'figure_by_k', 'by_k_part', 'distances_part',
-           'features_part', 'study_of', 'lead']
+__all__ = ['ADVISED', 'PRESETS', 'STEERING', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations',
+           'wants_gradients', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'steered',
+           'steered_at_random', 'conclusion', 'verdict', 'both_tables', 'table_parts', 'numbers', 'by_k_part',
+           'distances_part', 'features_part', 'study_of', 'lead']
 
 # %% ../../nbs/64_gpt2_study.ipynb #ab545090
 from ..checks import at_least
@@ -40,10 +39,11 @@ from ..features import activity, describe, page
 from ..loss_recovered import Ablations, ablate, loss_recovered
 from ..metrics import weight_distances
 from ..mutual import Mutual
-from ..plots import palette, plot_by_k, plot_dots
+from ..plots import figure_by_k
 from ..reinit import Restarts
 from ..report import Part
-from ..result import Result, arms_part, compared, headline, members_part, stack_of, table_by_k, training_part
+from ..result import Result, arms_part, compared, headline, members_part, stack_of, table_by_k, training_part, where
+from ..steering import STRENGTHS, rows_by_density, steering
 from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
 
@@ -67,14 +67,15 @@ class GPT2Study(StudyOptions):
     at_once: int = 16  # sequences that the model reads at once
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # of stored activations
     features: int = 100  # latents to describe in the report
+    steer: int = 0  # latents of each member to steer with
 
     def __post_init__(self):
         super().__post_init__()
         at_least(1, test_sequences=self.test_sequences, at_once=self.at_once)
+        at_least(0, steer=self.steer)
 
     @property
-    def tokens(self) -> int:
-        "Training tokens, as many as the longest arm wants: every batch is new."
+    def tokens(self) -> int:  # to train on, as many as the longest arm wants: every batch is new
         return self.batch_size * max(arm.train.steps for arm in self.compared(1).values())
 
     def study(self, options: RunOptions | None = None) -> Study:
@@ -229,6 +230,25 @@ def unspliced(
     places = {"clean": a.clean, "zero": a.zero, "mean": a.mean}
     return {"scores": pd.DataFrame({"place": places.keys(), "CE": places.values(), "tokens": a.tokens})}
 
+# %% ../../nbs/64_gpt2_study.ipynb #20fc75ba
+STEERING = {f"steering {strength:g}": 3 for strength in STRENGTHS}  # digits shown
+
+# %% ../../nbs/64_gpt2_study.ipynb #3c47e7c6
+def steered(trained: Trained, source: Activations) -> dict[str, dict]:  # members: steering by strength
+    "How much the logits change per unit of length added along decoder rows."
+    study, tokens = source.study, source.test[0]
+    chosen = rows_by_density(trained.stack, activations(source, tokens), study.steer)
+    found = [steering(source.model, study.path, D, tokens, side=study.side).mean(1) for D in chosen]  # n of (a,)
+    return {"members": dict(zip(STEERING, torch.stack(found, 1).tolist()))}
+
+# %% ../../nbs/64_gpt2_study.ipynb #b282448c
+def steered_at_random(source: Activations, seed: int) -> dict[str, pd.DataFrame]:  # steering: of, random
+    "The same along random directions."
+    study = source.study
+    D = torch.randn(study.steer, source.d_in, generator=torch.Generator().manual_seed(seed))
+    found = steering(source.model, study.path, D, source.test[0], side=study.side).mean(1)
+    return {"steering": pd.DataFrame({"of": STEERING.keys(), "random": found})}
+
 # %% ../../nbs/64_gpt2_study.ipynb #5f6dfd60
 def conclusion(result: Result) -> str:
     "What each arm did to reconstruction and to the model; of many arms only the best, of one its loss."
@@ -246,19 +266,8 @@ def verdict(result: Result, arm: str) -> str:
     over = f"over {result.study.seeds} seeds" if loss.known else "in one seed, which says nothing about chance"
     if abs(loss.mean) < 0.01: return f"{arm} changed reconstruction by less than 1%, {over}: {numbers}."
     word = "worse" if loss.mean > 0 else "better"
-    return f"{arm} made reconstruction {word} {where(result, arm, loss.mean)}, {over}: {numbers}."
-
-# %% ../../nbs/64_gpt2_study.ipynb #50dbee17
-def where(
-    result: Result,
-    arm: str,
-    sign: float,  # of the difference on average
-) -> str:  # "at every k", or those k
-    "At which k an arm differs from the reference in that direction."
-    wide = result.members.pivot_table(index="k", columns="arm", values="loss")
-    d = (wide[arm] - wide[result.reference]).dropna()
-    ks = list(d.index[d * sign > 0])
-    return "at every k" if len(ks) == len(d) > 1 else f"at k = {', '.join(map(str, ks))}"
+    ks = where(result, arm, "loss", loss.mean)
+    return f"{arm} made reconstruction {word} {ks}, {over}: {numbers}."
 
 # %% ../../nbs/64_gpt2_study.ipynb #ddb4b33c
 def both_tables(members: pd.DataFrame) -> pd.DataFrame:  # columns arm, seed, k, loss, CE
@@ -289,19 +298,9 @@ def numbers(result: Result) -> dict[str, float]:
     scores = result.frames["scores"].drop_duplicates("place").set_index("place")
     tokens = {"train": result.sources(result.study.seed).study.tokens, "predicted": scores["tokens"].iloc[0]}
     ce = {f"CE/{place}": value for place, value in scores["CE"].items()}
+    random = result.frames["steering"].groupby("of")["random"].mean() if "steering" in result.frames else {}
+    ce |= {f"random/{of}": value for of, value in random.items()}
     return ce | {f"tokens/{what}": value for what, value in tokens.items()}
-
-# %% ../../nbs/64_gpt2_study.ipynb #53e05fe9
-def figure_by_k(
-    members: pd.DataFrame,  # one row a member: arm, k and the quantities
-    labels: Mapping[str, str],  # quantity -> label
-) -> Figure:
-    "Quantities over k, a panel each; where there is one k, arm by arm."
-    fig, axs = plt.subplots(1, len(labels), figsize=(4 * len(labels), 3), layout="constrained", squeeze=False)
-    draw = plot_by_k if members["k"].nunique() > 1 else plot_dots
-    for ax, (quantity, label) in zip(axs[0], labels.items()):
-        draw(members, quantity, label, palette(members["arm"]), ax)
-    return fig
 
 # %% ../../nbs/64_gpt2_study.ipynb #6e7e7fa9
 def by_k_part(result: Result) -> Part:
@@ -344,10 +343,11 @@ DIGITS = {
 def study_of(study: GPT2Study, source: Activations) -> Study:
     "The comparison that the options describe, on an opened source."
     sections = (table_parts, by_k_part, distances_part, members_part, arms_part, training_part, features_part)
+    measures, rivals, digits = (reconstruction, spliced), (unspliced,), DIGITS
+    if study.steer: measures, rivals, digits = (*measures, steered), (*rivals, steered_at_random), DIGITS | STEERING
     return Study(
-        "gpt2", source, study.compared(source.d_in), (reconstruction, spliced), sections,
-        study.batch_size, study.seeds, study.seed,
-        rivals=(unspliced,), digits=DIGITS, numbers=numbers, conclusion=conclusion,
+        "gpt2", source, study.compared(source.d_in), measures, sections, study.batch_size, study.seeds, study.seed,
+        rivals=rivals, digits=digits, numbers=numbers, conclusion=conclusion,
         table=lambda result: both_tables(result.members), title=f"SAEs on {source.name}", lead=lead(study, source),
     )  # fmt: skip
 
