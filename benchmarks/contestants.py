@@ -1,4 +1,4 @@
-"""The floor, our training steps whole and cut short, other rules and the auxiliary loss, and the searches for matches."""
+"""The floor, our steps whole and cut short, other rules, AuxK, and the searches for matches."""
 from __future__ import annotations
 
 import copy
