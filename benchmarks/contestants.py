@@ -71,9 +71,10 @@ def helping(stack: SAEStack, xs: list[Tensor]) -> Callable[[], None]:
     "Steps with AuxK at every one, where the first latents are and stay dead."
     aux, dead = AuxK(every=1), int(DEAD * stack.config.d_hidden)
     trainer = Trainer(copy.deepcopy(stack), TrainConfig(FOREVER, log_every=FOREVER, aux=aux))
-    source, weights = cycle(xs), trainer.stack.W.data
+    source, weights = cycle(xs), trainer.stack.W.data[:, :dead]
+    silent = 1e-3 * weights  # too small to be chosen
     def run():
-        weights[:, :dead] *= 1e-3  # what they learnt since, taken back
+        weights.copy_(silent)  # what they learnt since, taken back
         trainer.terms[0].unseen[:, :dead] = FOREVER
         for x in islice(source, STEPS): trainer.step(x)
     return run
