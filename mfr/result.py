@@ -27,9 +27,9 @@ from .sae import SAEStack
 from .saving import load
 
 # %% auto #0
-__all__ = ['Interval', 'interval', 'difference', 'summarise', 'table_by_k', 'flat_metrics', 'finite', 'curve', 'Result',
-           'compared', 'pooled', 'folder_of', 'stack_of', 'headline', 'where', 'cautions', 'members_part', 'arms_part',
-           'differences_part', 'training_part', 'figure_training', 'draw_inactivity']
+__all__ = ['Interval', 'interval', 'difference', 'summarise', 'table_by_k', 'flat_metrics', 'finite', 'members_of', 'curve',
+           'Result', 'compared', 'pooled', 'folder_of', 'stack_of', 'headline', 'where', 'cautions', 'members_part',
+           'arms_part', 'differences_part', 'training_part', 'figure_training', 'draw_inactivity']
 
 # %% ../nbs/59_result.ipynb #21283923
 class Interval(NamedTuple):
@@ -148,6 +148,17 @@ def flat_metrics(
 def finite(numbers: Mapping[str, float]) -> dict[str, float]:
     "Without NaN, as Python's own numbers."
     return {key: float(v) for key, v in numbers.items() if v == v}
+
+# %% ../nbs/59_result.ipynb #cfb1eda4
+def members_of(metrics: Mapping[str, float]) -> pd.DataFrame:  # arm, seed, member, then quantities
+    "The members of a finished run from its `metrics.json`: what `flat_metrics` made flat, of arms without a / in them."
+    found = {}
+    for key, value in metrics.items():
+        if at := re.fullmatch(r"([^/]+)/([^/]+)/seed(\d+)/member(\d+)", key):
+            found.setdefault((at[1], int(at[3]), int(at[4])), {})[at[2]] = value
+    names = pd.MultiIndex.from_tuples(found, names=["arm", "seed", "member"])
+    frame = pd.DataFrame(list(found.values()), index=names).reset_index()
+    return frame.astype({"k": int}) if "k" in frame else frame
 
 # %% ../nbs/59_result.ipynb #67acc23c
 def curve(

@@ -230,10 +230,10 @@ def unspliced(
     places = {"clean": a.clean, "zero": a.zero, "mean": a.mean}
     return {"scores": pd.DataFrame({"place": places.keys(), "CE": places.values(), "tokens": a.tokens})}
 
-# %% ../../nbs/64_gpt2_study.ipynb #20fc75ba
+# %% ../../nbs/64_gpt2_study.ipynb #0a138877
 STEERING = {f"steering {strength:g}": 3 for strength in STRENGTHS}  # digits shown
 
-# %% ../../nbs/64_gpt2_study.ipynb #3c47e7c6
+# %% ../../nbs/64_gpt2_study.ipynb #a1cfea57
 def steered(trained: Trained, source: Activations) -> dict[str, dict]:  # members: steering by strength
     "How much the logits change per unit of length added along decoder rows."
     study, tokens = source.study, source.test[0]
@@ -241,7 +241,7 @@ def steered(trained: Trained, source: Activations) -> dict[str, dict]:  # member
     found = [steering(source.model, study.path, D, tokens, side=study.side).mean(1) for D in chosen]  # n of (a,)
     return {"members": dict(zip(STEERING, torch.stack(found, 1).tolist()))}
 
-# %% ../../nbs/64_gpt2_study.ipynb #b282448c
+# %% ../../nbs/64_gpt2_study.ipynb #fb9c6696
 def steered_at_random(source: Activations, seed: int) -> dict[str, pd.DataFrame]:  # steering: of, random
     "The same along random directions."
     study = source.study
