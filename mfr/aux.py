@@ -186,7 +186,7 @@ class ZipfState(AuxState):
     STATE: ClassVar[tuple[str, ...]] = (*AuxState.STATE, "counts", "examples", "lacking", "exponents", "steps")
 
     counts: Tensor = torch.zeros(0, 0)  # (n, f) of activity, older ones fading
-    examples: float = 0.0  # fading alike
+    examples: Tensor = torch.zeros(0, 1)  # (n, 1) seen, fading alike
     lacking: Tensor = torch.zeros(0, 0)  # (n, f) shortfall at the last fit
     exponents: list[float]  # of each member's law; 0 where there is none
     steps: int = 0  # seen
@@ -215,7 +215,7 @@ class AuxZipf(ZipfSettings, ZipfState, AuxK):
     def begin(self, stack: SAEStack) -> None:
         "Nothing is known yet."
         super().begin(stack)
-        self.counts, self.examples = torch.zeros_like(stack.c), 0.0
+        self.counts, self.examples = torch.zeros_like(stack.c), torch.zeros_like(stack.c[:, :1])
         self.lacking, self.exponents, self.steps = torch.zeros_like(stack.c), [0.0] * stack.config.n, 0
 
     def __call__(self, stack: SAEStack, out: Pass, step: int) -> Float[Tensor, "n"] | None:
@@ -226,6 +226,11 @@ class AuxZipf(ZipfSettings, ZipfState, AuxK):
     def weights(self) -> Float[Tensor, "n f"]:
         "The shortfall of each latent at the last fit; 1 for the dead."
         return torch.maximum(super().weights(), self.lacking)
+
+    def restarted(self, i: int) -> None:
+        "A member that begins again has no densities; it waits for the next fit."
+        super().restarted(i)
+        self.counts[i], self.lacking[i], self.exponents[i], self.examples[i] = 0, 0, 0.0, 0
 
     def log(self) -> dict[str, float | list[float]]:
         "The exponent of each member's law too; 0 where there is none."
@@ -239,7 +244,8 @@ def _count(term: AuxZipf, out: Pass) -> None:
     term.examples = term.examples * keep + len(out.x)
     term.steps += 1
     if term.steps % term.refit: return
-    densities = (term.counts / term.examples).double().cpu().numpy()
+    counted = torch.where(term.counts < 1, 0, term.counts)  # what has all but faded was not active
+    densities = (counted / term.examples).double().cpu().numpy()
     laws = [fit_zipf(member) for member in densities]
     found = np.stack([shortfall(own, law, term.threshold) for own, law in zip(densities, laws)])
     term.lacking = torch.as_tensor(found).to(term.counts)

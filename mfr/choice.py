@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from .select import RULES, Encoding, Rule, TopK, fill, guesses, intervals, large
 from .select import products, screening, screens, topk_of
 
 # %% auto #0
-__all__ = ['LOOK', 'GOLDEN', 'RATE', 'MEMORY', 'RANK', 'FADE', 'RULES', 'reaching', 'best', 'best_pairs', 'best_rows',
-           'rank_budgets', 'whole', 'Thresholds', 'learn', 'MutualChoice', 'FeatureChoice', 'in_units', 'GradientTopK']
+__all__ = ['LOOK', 'GOLDEN', 'RATE', 'MEMORY', 'AROUND', 'FADE', 'RULES', 'reaching', 'best', 'best_pairs', 'best_rows',
+           'rank_budgets', 'whole', 'Thresholds', 'learn', 'level', 'MutualChoice', 'FeatureChoice', 'in_units',
+           'GradientTopK']
 
 # %% ../nbs/22_choice.ipynb #4e874aca
 def _may_reach(
@@ -158,7 +160,7 @@ def whole(
     return ends.diff(dim=1).long()
 
 # %% ../nbs/22_choice.ipynb #1264db80
-RATE = 0.1  # of a threshold's steps, eta
+RATE = 0.1  # of a threshold's steps, eta, and of its level's
 MEMORY = 0.05  # share of the newest batch in the running mean of distances
 
 # %% ../nbs/22_choice.ipynb #5ff29d0a
@@ -168,6 +170,7 @@ class Thresholds(nn.Module):
     value: Tensor
     spread: Tensor
     seen: Tensor
+    level: Tensor
 
     def __init__(
         self,
@@ -178,15 +181,16 @@ class Thresholds(nn.Module):
         self.register_buffer("value", torch.full((n, each), torch.inf))
         self.register_buffer("spread", torch.zeros(n, each))  # mean distance of what was kept last
         self.register_buffer("seen", torch.zeros(n, each, dtype=torch.long))  # batches that told something
+        self.register_buffer("level", torch.zeros(n, 1))  # by how many distances all of a member are moved
 
     def known(self) -> Float[Tensor, "n each"]:
         "The thresholds; ValueError before the first batch."
-        if self.seen.any(): return self.value
+        if self.seen.any(): return self.value + self.level * self.spread
         raise ValueError("select: expected a stack in training mode, or a trained one; its thresholds are unknown")
 
     def forget(self, i: int) -> None:
         "Begin anew for member i."
-        self.value[i], self.spread[i], self.seen[i] = torch.inf, 0, 0
+        self.value[i], self.spread[i], self.seen[i], self.level[i] = torch.inf, 0, 0, 0
 
 # %% ../nbs/22_choice.ipynb #a7dffb25
 @torch.no_grad()
@@ -197,7 +201,8 @@ def learn(
     budgets: Float[Tensor, "n each"],  # how many are to be, on average
 ) -> None:
     "Move thresholds after a batch."
-    told, first = counts > 0, (counts > 0) & (of.seen == 0)
+    told = (counts > 0) & smallest.isfinite()  # of a batch that is not, nothing is learnt
+    first = told & (of.seen == 0)
     of.value.copy_(torch.where(first, smallest, of.value))
     off = torch.where(told, smallest - of.value, 0.0)
     newest = (1 / (of.seen + 1)).clamp_min(MEMORY)
@@ -206,9 +211,21 @@ def learn(
     of.value += torch.where(told & ~first, RATE * of.spread * ((off >= 0).to(off) - chance), 0.0)
     of.seen += told
 
+# %% ../nbs/22_choice.ipynb #28a43734
+@torch.no_grad()
+def level(
+    of: Thresholds,
+    reached: Float[Tensor, "n 1"],  # pairs of a batch that reach the thresholds
+    budgets: Float[Tensor, "n 1"],  # how many are to
+) -> None:
+    "Move all thresholds of a member up where too many pairs reach them, down where too few do."
+    of.level += RATE * (reached.clamp_min(1) / budgets).log().clamp(-1, 1)
+
 # %% ../nbs/22_choice.ipynb #4e9228f2
 class MutualChoice(Rule):
     "The k b best pairs of a batch, for each member; in evaluation whatever reaches its threshold (Ayonrinde 2024)."
+
+    READS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config):
         super().__init__(config)
@@ -235,13 +252,14 @@ def _smallest(values: Float[Tensor, "P"], where: Int[Tensor, "P"], size: int) ->
     return values.new_full((size,), torch.inf).scatter_reduce(0, where, values, "amin")
 
 # %% ../nbs/22_choice.ipynb #0b7d09e8
-RANK = 16  # batches from one ranking to the next
+AROUND = 16  # batches from one look around, at thresholds and ranks, to the next
 FADE = 0.9  # share of the past in a running density at a ranking
 
 # %% ../nbs/22_choice.ipynb #0f2de5c6
 class FeatureChoice(Rule):
     "For every latent its best examples, k b in all; in evaluation what reaches its threshold (Ayonrinde 2024)."
 
+    READS: ClassVar[tuple[str, ...]] = ("zipf",)
     batches: Tensor
     density: Tensor
 
@@ -268,15 +286,24 @@ class FeatureChoice(Rule):
         self.thresholds.forget(i)
         self.density[i] = 0
 
+# %% ../nbs/22_choice.ipynb #ff392458
+def _look_around(rule: FeatureChoice, encoding: Encoding) -> None:
+    "Count who reaches the thresholds, and, where ranks matter, who Mutual Choice would take."
+    b = encoding.x.shape[1]
+    totals = tuple(k * b for k in rule.config.ks)
+    if rule.thresholds.seen.any():
+        reached = reaching(encoding, rule.thresholds.known()).counts.sum(1, keepdim=True)
+        level(rule.thresholds, reached.to(rule.density), torch.tensor(totals).to(rule.density)[:, None])
+    if rule.config.zipf:
+        rule.density.mul_(FADE).add_((1 - FADE) / b * times_active(best_pairs(encoding, totals)))
+
 # %% ../nbs/22_choice.ipynb #946631d1
 def _features_of_batch(rule: FeatureChoice, encoding: Encoding) -> Code:
     "Spend the budgets of one batch, and learn from it."
     (n, f), b = rule.density.shape, encoding.x.shape[1]
-    if rule.config.zipf and int(rule.batches[0]) % RANK == 0:
-        taken = times_active(best_pairs(encoding, tuple(k * b for k in rule.config.ks)))
-        rule.density.mul_(FADE).add_((1 - FADE) / b * taken)
+    if int(rule.batches[0]) % AROUND == 0: _look_around(rule, encoding)
     budgets = rule.budgets(b)
-    counts = whole(budgets, rule.batches * GOLDEN)
+    counts = whole(budgets, rule.batches.double() * GOLDEN)
     code = best_rows(encoding, counts, min(b, int(budgets.max()) + 1))
     smallest = _smallest(code.values, stacked_latents(code), n * f).view(n, f)
     learn(rule.thresholds, smallest, counts, budgets.to(smallest))
@@ -292,15 +319,19 @@ def in_units(gradient: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
 class GradientTopK(TopK):
     "Keep the k of largest z (1 + beta |D g|), values z; in evaluation plain TopK (Olmo et al. 2024)."
 
+    READS: ClassVar[tuple[str, ...]] = ("beta",)
+
     def forward(self, encoding: Encoding) -> Code:
         "By pre-activation and influence on the loss, or in evaluation by pre-activation alone."
         if not self.training: return super().forward(encoding)
         if encoding.gradient is None:
-            raise ValueError("gradient: expected batches that bring one, to train with select='gradient'")
+            raise ValueError("gradient: expected batches that bring one (mfr.Batch), to train with select='gradient'")
         x, W, c, rows, gradient, _ = encoding
         g, D, ks, beta = in_units(gradient), F.normalize(rows, dim=-1), self.config.ks, self.config.beta
-        if by_loops(x, W) and screens(x, True): return encoding.valued(_by_score(x, W, c, D, g, ks, beta))
-        pre = encoding.pre()
+        if by_loops(x, W) and screens(x, True):
+            if not gradient.isfinite().all(): raise ValueError("gradient: expected finite numbers, found NaN or Inf")
+            return encoding.valued(_by_score(x, W, c, D, g, ks, beta))
+        pre = encoding.pre() + 0 * g.sum()  # a gradient that is not finite makes the loss so, and is found there
         return topk_of(pre, ks, pre * (1 + beta * (g @ D.mT).abs()))
 
 # %% ../nbs/22_choice.ipynb #a41469e7
@@ -309,7 +340,7 @@ def _by_score(x: Tensor, W: Tensor, c: Tensor, D: Tensor, g: Tensor, ks: tuple[i
     b, f, found = x.shape[1], W.shape[1], []
     for i, k in enumerate(ks):
         ends = torch.arange(0, b * k + 1, k)
-        latents, z = ends.new_empty(b * k), guesses(ends, f, 1.25)
+        latents, z = ends.new_zeros(b * k), guesses(ends, f, 1.25)
         for (r, pre), (_, influence) in zip(products(x[i % len(x)], W[i]), products(g, D[i])):
             into = ends[r : r + len(pre) + 1].numpy(), z[r : r + len(pre)], latents.numpy()
             words = pre.numpy(), influence.numpy(), *arrays(c[i])

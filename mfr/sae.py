@@ -5,6 +5,7 @@
 # %% ../nbs/24_sae.ipynb #4014ec72
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
@@ -22,10 +23,20 @@ from .select import Encoding, Precision, Rule
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['Bias', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack', 'centred']
+__all__ = ['Bias', 'refuse_idle', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack', 'centred']
 
 # %% ../nbs/24_sae.ipynb #0242ef40
 Bias = Literal[False, True, "fixed"]
+
+# %% ../nbs/24_sae.ipynb #44c75617
+def refuse_idle(config: SAEConfig) -> None:
+    "Refuse settings that the rule does not read: they would look like a difference, and be none."
+    at_least(0, zipf=config.zipf, beta=config.beta)
+    for name in ("zipf", "beta"):
+        usual, value = getattr(SAEConfig, name), getattr(config, name)
+        if value != usual and name not in RULES[config.select].READS:
+            reading = " or ".join(repr(rule) for rule, kind in RULES.items() if name in kind.READS)
+            raise ValueError(f"{name}: expected {usual:g} unless select is {reading}, got {value:g}")
 
 # %% ../nbs/24_sae.ipynb #4398c11f
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class SAEConfig:
         at_least(1, d_in=self.d_in, d_hidden=self.d_hidden, n=self.n)
         one_of(get_args(Bias), decoder_bias=self.decoder_bias)
         one_of(RULES, select=self.select)
-        at_least(0, zipf=self.zipf, beta=self.beta)
+        refuse_idle(self)
         if not isinstance(self.k, int): object.__setattr__(self, "k", tuple(int(k) for k in self.k))
         if len(self.ks) != self.n:
             raise ValueError(f"k: expected one number or one per member ({self.n}), got {len(self.ks)}")
@@ -201,5 +212,6 @@ def _alone(stack: SAEStack, i: int) -> SAEStack:
     "A copy of member i; whatever a stack keeps has its members in front."
     alone = SAEStack(replace(stack.config, n=1, k=stack.config.ks[i]), stack.seed).to(stack.W)
     alone.load_state_dict({name: p[i : i + 1] for name, p in stack.state_dict().items()})
-    alone.metadata = stack.metadata
+    alone.metadata = copy.deepcopy(stack.metadata)
+    if not stack.W.requires_grad: alone.requires_grad_(False)
     return alone.train(stack.training)

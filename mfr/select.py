@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -221,6 +221,8 @@ class Encoding(NamedTuple):
 class Rule(nn.Module):
     "Chooses which latents are active. A rule of one's own overrides `choose`, or `forward` if it can do without `pre`."
 
+    READS: ClassVar[tuple[str, ...]] = ("zipf", "beta")  # settings of its own that it takes from the configuration
+
     def __init__(
         self,
         config,  # of the stack, a `mfr.sae.SAEConfig`
@@ -243,13 +245,11 @@ class Rule(nn.Module):
 class TopK(Rule):
     "Keep the k largest pre-activations of every row, exactly k, ties to the lowest index (paper, section 2)."
 
+    READS: ClassVar[tuple[str, ...]] = ()
+
     def forward(self, encoding: Encoding) -> Code:
         "Encode and select, without ever holding every pre-activation."
         return topk(encoding.x, encoding.W, encoding.c, self.config.ks, encoding.precision)
-
-    def choose(self, pre: Float[Tensor, "n b f"]) -> Code:
-        "Select from pre-activations that are there already."
-        return topk_of(pre, self.config.ks)
 
 # %% ../nbs/21_select.ipynb #aafe968b
 RULES: dict[str, type[Rule]] = {"topk": TopK}

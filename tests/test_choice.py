@@ -106,6 +106,23 @@ def trained(kind, batches=600, **more):
     return rule.eval(), encoding(4000)
 
 
+# %% ../nbs/22_choice.ipynb #1faa5ee5
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_what_is_not_finite_is_told(kind, bad):
+    "In a gradient at once, or by a loss that is not finite; in an example by its values."
+    x, W, g = (torch.randn(*s, dtype=kind) for s in ((1, 300, 8), (1, 20, 8), (300, 8)))
+    rule, broken = GradientTopK(SimpleNamespace(ks=(3,), beta=1.0)), g.clone()
+    broken[7, 3], x[0, 5, 2] = bad, torch.nan
+    assert not rule(Encoding(x, W, W.new_zeros(1, 20), W, g)).values.isfinite().all()
+    x[0, 5, 2] = 0
+    if kind == torch.float64:
+        assert not rule(Encoding(x, W, W.new_zeros(1, 20), W, broken)).values.isfinite().all()
+        return
+    with pytest.raises(ValueError, match="gradient: expected finite numbers, found NaN or Inf"):
+        rule(Encoding(x, W, W.new_zeros(1, 20), W, broken))
+
+
 # %% ../nbs/22_choice.ipynb #d7b9940b
 @settings(deadline=None, max_examples=40)
 @given(b=st.integers(1, 6), f=st.integers(1, 12), beta=st.sampled_from([0.0, 0.5, 10.0]),
@@ -138,6 +155,19 @@ def test_l0_of_held_out_rows_is_k(kind, more):
     for r in (0, 7, 3999):
         alone = rule(held_out._replace(x=held_out.x[:, r : r + 1]))
         assert alone.dense()[:, 0].equal(code.dense()[:, r])
+
+
+@pytest.mark.parametrize("zipf", [0.0, 1.0])
+def test_l0_is_k_while_weights_move(zipf):
+    "Many latents of few examples each, whose encoder grows by half in 1,500 batches."
+    gen = torch.Generator().manual_seed(3)
+    rule = FeatureChoice(SimpleNamespace(n=1, d_hidden=256, ks=(2,), zipf=zipf))
+    W, c = F.normalize(torch.randn(1, 256, 16, generator=gen), dim=-1), torch.zeros(1, 256)
+    for _ in range(1500):
+        W *= 1.0003
+        rule(Encoding(torch.randn(1, 200, 16, generator=gen), W, c, W))
+    l0 = rule.eval()(Encoding(torch.randn(1, 4000, 16, generator=gen), W, c, W)).counts.double().mean()
+    assert abs(l0 / 2 - 1) < 0.05, l0
 
 
 def test_ranks_follow_density():
