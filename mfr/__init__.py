@@ -2,10 +2,13 @@
 
 __version__ = "0.1.0"
 
+from mfr.aux import AuxK, AuxZipf
 from mfr.batch import Batch
 from mfr.checkpoint import load_checkpoint, save_checkpoint
 from mfr.code import Code
+from mfr.consensus import Consensus, find_consensus
 from mfr.data.synthetic import Superposition, SuperpositionConfig
+from mfr.merging import merge
 from mfr.mutual import Mutual, mutual_penalty
 from mfr.reinit import Restarts
 from mfr.sae import SAEConfig, SAEStack
@@ -16,7 +19,7 @@ from mfr.terms import Term
 from mfr.train import History, TrainConfig, fit
 
 __all__ = [
-    "RULES", "Batch", "Code", "History", "Mutual", "Restarts", "Rule", "SAEConfig", "SAEStack", "Superposition",
-    "SuperpositionConfig", "Term", "TrainConfig", "cosine", "fit", "load", "load_checkpoint", "match", "mmcs",
-    "mutual_penalty", "nearest", "save", "save_checkpoint",
+    "RULES", "AuxK", "AuxZipf", "Batch", "Code", "Consensus", "History", "Mutual", "Restarts", "Rule", "SAEConfig",
+    "SAEStack", "Superposition", "SuperpositionConfig", "Term", "TrainConfig", "cosine", "find_consensus", "fit",
+    "load", "load_checkpoint", "match", "merge", "mmcs", "mutual_penalty", "nearest", "save", "save_checkpoint",
 ]
