@@ -25,8 +25,9 @@ from .terms import settings
 from .train import TrainConfig
 
 # %% auto #0
-__all__ = ['SWEEP', 'Source', 'Arm', 'baseline_and_mfr', 'key', 'setting_types', 'alternatives', 'full_name', 'as_setting',
-           'override', 'grid', 'differences', 'read_toml', 'read_arms', 'arms_of_tables', 'StudyOptions']
+__all__ = ['SWEEP', 'Source', 'Arm', 'baseline_and_mfr', 'key', 'setting_types', 'part_with', 'alternatives', 'full_name',
+           'as_setting', 'override', 'grid', 'differences', 'read_toml', 'read_arms', 'arms_of_tables', 'StudyOptions',
+           'chooses_by_gradients', 'refuse_gradients']
 
 # %% ../nbs/43_arms.ipynb #4681780b
 class Source(Protocol):
@@ -99,6 +100,18 @@ def setting_types(
             found |= {f"{name}.{below}": hint for below, hint in setting_types(inner).items()}
     return found
 
+# %% ../nbs/43_arms.ipynb #89206532
+def part_with(
+    names: Iterable[str],  # settings, as "threshold" or "inner.threshold"
+    hint: Any,  # type of an optional part, as `AuxK | AuxZipf | None`
+    name: str,  # of the part
+) -> Any:  # as it comes by default
+    "The first kind of part that has all these settings; or else the first, which will say what it lacks."
+    wanted = {one.partition(".")[0] for one in names}
+    for kind in alternatives(hint):
+        if is_dataclass(kind) and wanted <= {f.name for f in fields(kind)}: return kind()
+    return as_setting(True, hint, name)
+
 # %% ../nbs/43_arms.ipynb #9a2008e8
 def alternatives(hint: Any) -> tuple:
     "The types that a type admits: those of a union, or the one."
@@ -129,7 +142,7 @@ def as_setting(value: Any, hint: Any, name: str) -> Any:
     parts = [kind for kind in kinds if is_dataclass(kind)]
     named = {kind.SHORT: kind for kind in parts if getattr(kind, "SHORT", "")}
     if any(_fits(value, kind) for kind in kinds): return value
-    if value is False and NoneType in kinds: return None
+    if NoneType in kinds and value in (False, "none", "None"): return None
     if value in (True, {}) and parts: return parts[0]()
     if isinstance(value, str) and value in named: return named[value]()
     if isinstance(value, str) and Path in kinds: return Path(value)
@@ -164,7 +177,7 @@ def _replaced(config: Any, changes: Mapping[str, Any]) -> Any:
     for part in dict.fromkeys(name.partition(".")[0] for name in changes if "." in name):
         below = {name.partition(".")[2]: value for name, value in changes.items() if name.startswith(f"{part}.")}
         inner = own.get(part, getattr(config, part))
-        own[part] = _replaced(as_setting(True, hints[part], part) if inner is None else inner, below)
+        own[part] = _replaced(part_with(below, hints[part], part) if inner is None else inner, below)
     return replace(config, **own)
 
 # %% ../nbs/43_arms.ipynb #79712d90
@@ -194,6 +207,8 @@ def differences(
     "The settings in which arms differ; of a part that only some have, whether it is there, and what differs in it."
     known = {name: flat(arm.described) for name, arm in arms.items()}
     for f in known.values(): f |= {part: True for setting in list(f) for part in _parts(setting)}
+    for name, arm in arms.items():
+        if arm.train.aux: known[name]["train.aux"] = arm.train.aux.SHORT  # which of them
     every = dict.fromkeys(setting for f in known.values() for setting in f)
     differ = [s for s in every if len({repr(f[s]) for f in known.values() if s in f}) > 1]
     ends = [s.split(".", 1)[1] for s in differ]
@@ -275,3 +290,15 @@ class StudyOptions:
         own = {f.name for f in fields(SAEConfig)} - {"d_in"}
         sae = SAEConfig(d_in, **{name: getattr(self, name) for name in own})
         return read_arms(self.arms, Arm(sae, self.train)) if self.arms else baseline_and_mfr(sae, self.train)
+
+# %% ../nbs/43_arms.ipynb #1945e50c
+def chooses_by_gradients(options: StudyOptions) -> bool:
+    "Does any arm choose its latents by gradients?"
+    return any(arm.sae.select == "gradient" for arm in options.compared(1).values())
+
+# %% ../nbs/43_arms.ipynb #32f468ae
+def refuse_gradients(options: StudyOptions) -> None:
+    "Refuse such arms on data that bring no gradients."
+    if chooses_by_gradients(options):
+        brought = "mfr gpt2 and mfr synthetic --readout bring them"
+        raise ValueError(f"select: expected a rule that needs no gradients with these data ({brought}), got 'gradient'")

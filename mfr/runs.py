@@ -40,8 +40,8 @@ def slug(
 # %% ../nbs/42_runs.ipynb #c0763293
 OWN = (
     "config.json", "metrics.json", "recordings.json", "report.html",
-    "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "history.csv", "restarts.csv",
-    "rivals.csv",
+    "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "steering.csv",
+    "history.csv", "restarts.csv", "rivals.csv",
     "figures", "stacks", "checkpoints", "activations", "measured",
 )  # fmt: skip
 

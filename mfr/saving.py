@@ -48,14 +48,23 @@ def load(
         if not (path / name).is_file():
             files = "config.json and model.safetensors"
             raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}")
-    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    seed, metadata = config.pop("seed", 0), config.pop("metadata", {})
-    if unknown := config.keys() - {f.name for f in fields(SAEConfig)}:
-        raise ValueError(f"{path / 'config.json'}: unknown key {sorted(unknown)[0]!r}")
-    stack = SAEStack(SAEConfig(**config), seed)
+    config, seed, metadata = _config(path / "config.json")
+    stack = SAEStack(config, seed)
     stack.load_state_dict(_tensors(path / "model.safetensors", stack))
     stack.metadata = metadata
     return stack.eval().requires_grad_(False)
+
+# %% ../nbs/53_saving.ipynb #38fe7d9e
+def _config(file: Path) -> tuple[SAEConfig, int, dict]:
+    "The shape, the seed and the metadata of a saved stack; ValueError for what is no such file."
+    try: said = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as e: raise ValueError(f"{file}: expected JSON, got something else ({e})") from e
+    if not isinstance(said, dict): raise ValueError(f"{file}: expected a JSON object, got {type(said).__name__}")
+    seed, metadata = said.pop("seed", 0), said.pop("metadata", {})
+    if unknown := said.keys() - {f.name for f in fields(SAEConfig)}:
+        raise ValueError(f"{file}: unknown key {sorted(unknown)[0]!r}")
+    try: return SAEConfig(**said), seed, metadata
+    except (TypeError, ValueError) as e: raise ValueError(f"{file}: {e}") from e
 
 # %% ../nbs/53_saving.ipynb #99b982c0
 def _tensors(path: Path, stack: SAEStack) -> dict[str, Tensor]:

@@ -258,7 +258,8 @@ def train(
 ) -> History:
     "Train up to the configured number of steps, or until the batches end or somebody interrupts."
     config, batches = trainer.config, iter(batches)
-    if trainer.t == 0 and trainer.stack.b is not None: batches = centred_on(trainer.stack, batches)
+    b = trainer.stack.b
+    if trainer.t == 0 and b is not None and not b.any(): batches = centred_on(trainer.stack, batches)
     with Interrupts() as interrupt, Clock(trainer.history) as clock, progress(label) as bar:
         for item in islice(batches, config.steps - trainer.t):
             trainer.step(item)

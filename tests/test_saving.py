@@ -4,17 +4,23 @@
 
 import pytest
 import torch
+from mfr.batch import Batch
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import load, save
 
 
 # %% ../nbs/53_saving.ipynb #aed92170
-@pytest.mark.parametrize("kw", [dict(), dict(tied=False, decoder_bias=True, relu=True)], ids=str)
+@pytest.mark.parametrize("kw", [
+    dict(), dict(tied=False, decoder_bias=True, relu=True), dict(select="mutual"), dict(select="feature", zipf=1.0),
+    dict(select="gradient"),
+], ids=str)
 def test_what_is_saved_is_loaded(tmp_path, kw):
     stack = SAEStack(SAEConfig(8, 20, k=(2, 4), n=2, **kw), seed=3)
     with torch.no_grad():
         for p in stack.parameters(): p += torch.randn(p.shape)
+    for _ in range(3): stack.step(Batch(torch.randn(40, 8), None, torch.randn(40, 8)))  # thresholds are learnt
+    stack.eval()
     again, x = load(save(stack, tmp_path / "a" / "b")), torch.randn(5, 8)
     assert again(x)[0].equal(stack(x)[0]) and again.seed == 3 and again.metadata == {}
     assert not again.training and not again(x)[0].requires_grad, "loaded for use"
@@ -47,6 +53,10 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
     with pytest.raises(ValueError, match="unknown key 'gelu'"): load(tmp_path / "s")
     config.write_text(good.replace('"d_hidden": 20', '"d_hidden": 21'))
     with pytest.raises(ValueError, match="as in config.json"): load(tmp_path / "s")
+    unknown = good.replace('"topk"', '"nonsense"')
+    for bad, words in ((unknown, "select: expected 'topk'"), (good[:30], "expected JSON"), ("[]", "JSON object, got")):
+        config.write_text(bad)
+        with pytest.raises(ValueError, match=rf"config\.json: .*{words}"): load(tmp_path / "s")
     config.write_text(good)
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ValueError, match="it is damaged"): load(tmp_path / "s")
