@@ -18,8 +18,9 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 # %% auto #0
-__all__ = ['COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show', 'synthetic', 'train',
-           'gpt2', 'eeg', 'denoise', 'sweep', 'bench', 'usage', 'main', 'guarded', 'note', 'complain', 'sentence_of']
+__all__ = ['PARTS', 'COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show', 'synthetic',
+           'train', 'gpt2', 'eeg', 'denoise', 'sweep', 'consensus', 'bench', 'usage', 'main', 'guarded', 'note',
+           'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -48,22 +49,30 @@ def with_parts(
     args: list[str],
 ) -> tuple[Any, list[str]]:  # the options with the parts that the arguments speak of, and the arguments that are left
     "Add and remove the optional parts of a training."
-    from mfr.arms import as_setting
+    from mfr.arms import as_setting, part_with
 
     train, hints = study.train, get_type_hints(type(study.train))
     for name in ("mutual", "aux", "restarts"):
+        args = [piece for arg in args for piece in (arg.split("=", 1) if arg.startswith(f"--{name}=") else [arg])]
+        below = [arg.removeprefix(f"--{name}.").replace("-", "_") for arg in args if arg.startswith(f"--{name}.")]
         if f"--{name}" in args:
             at = args.index(f"--{name}")
             said, args = (*args[at + 1 : at + 2], "")[0], args[:at] + args[at + 2 :]
-            train = replace(train, **{name: None if said == "None" else as_setting(said, hints[name], name)})
-        elif getattr(train, name) is None and any(arg.startswith(f"--{name}.") for arg in args):
-            train = replace(train, **{name: as_setting(True, hints[name], name)})
+            train = replace(train, **{name: as_setting(said, hints[name], name)})
+        elif getattr(train, name) is None and below:
+            train = replace(train, **{name: part_with([one.partition("=")[0] for one in below], hints[name], name)})
     return replace(study, train=train), args
 
 # %% ../nbs/90_cli.ipynb #7a5c351f
 @dataclass
 class _Preset:
     preset: str = ""
+
+# %% ../nbs/90_cli.ipynb #1f4bfc48
+PARTS = (
+    "--aux k or --aux zipf adds a loss that revives dead latents (--aux.every and the like set it); --mutual None, "
+    "--restarts None take a part away; --preset NAME begins from another set of options."
+)
 
 # %% ../nbs/90_cli.ipynb #cf8d7e8f
 def study_command(
@@ -80,7 +89,7 @@ def study_command(
     where = RunOptions(Path("runs") / name)
     parts = [("study", Annotated[type(default), tyro.conf.arg(name="")], field(default=default)),
              ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=where))]
-    command = parse(make_dataclass("Command", parts), rest, f"mfr {name}", description=about)
+    command = parse(make_dataclass("Command", parts), rest, f"mfr {name}", description=f"{about} {PARTS}")
     show(command.study.study(command.options), command.options, command.study)
 
 # %% ../nbs/90_cli.ipynb #e48dd9b8
@@ -166,6 +175,22 @@ def sweep(args: list[str]) -> None:
     where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume)
     show(study_of(c.file, where), where, read_sweep(c.file))
 
+# %% ../nbs/90_cli.ipynb #04746efb
+def consensus(args: list[str]) -> None:
+    "Which features several SAEs share, and how often each would be found again."
+    from mfr.studies.consensus_study import ConsensusStudy, conclusion, run_consensus
+    from mfr.study import RunOptions
+
+    where, again = (tyro.conf.arg(help=said) for said in ("folder of the run", "replace the run that is there"))
+    parts = [("study", Annotated[ConsensusStudy, tyro.conf.arg(name="")]),
+             ("out", Annotated[Path, where], field(default=Path("runs/consensus"))),
+             ("overwrite", Annotated[bool, again], field(default=False))]
+    about = f"{consensus.__doc__} Folders of stacks, as runs/NAME/stacks/ARM-SEED, trained apart on the same data."
+    command = parse(make_dataclass("Command", parts), args, "mfr consensus", description=about)
+    shares = run_consensus(command.study, RunOptions(command.out, overwrite=command.overwrite))
+    print(shares.round(3).to_string(index=False))
+    print(f"\n{conclusion(shares)}\n\nreport: {command.out / 'report.html'}")
+
 # %% ../nbs/90_cli.ipynb #b44b3410
 def bench(args: list[str]) -> None:
     "What a training step costs, as ratios taken in one run on this machine."
@@ -183,7 +208,8 @@ def bench(args: list[str]) -> None:
 
 # %% ../nbs/90_cli.ipynb #63920277
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "synthetic": synthetic, "train": train, "gpt2": gpt2, "eeg": eeg, "sweep": sweep, "bench": bench,
+    "synthetic": synthetic, "train": train, "gpt2": gpt2, "eeg": eeg, "consensus": consensus,
+    "sweep": sweep, "bench": bench,
 }  # fmt: skip
 
 
@@ -236,7 +262,7 @@ def complain(sentence: str, status: int = 2) -> int:
 # %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
-    "skimage": "eeg", "pywt": "eeg",
+    "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop",
 }  # fmt: skip
 
 

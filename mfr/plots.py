@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mfr.reinit import Restart
 
 # %% auto #0
-__all__ = ['COLOURS', 'RIVAL', 'palette', 'tidy', 'small_multiples', 'outer_labels', 'plot_agreement', 'plot_activity',
+__all__ = ['COLOURS', 'RIVAL', 'WIDTH', 'palette', 'tidy', 'small_multiples', 'outer_labels', 'plot_agreement', 'plot_activity',
            'plot_inactivity', 'plot_training', 'log_values', 'plot_similarities', 'plot_by_k', 'plot_dots',
            'figure_by_k', 'plot_fvu', 'plot_differences', 'figure_differences']
 
@@ -50,6 +51,9 @@ def tidy(ax: Axes) -> Axes:
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     return ax
 
+# %% ../nbs/51_plots.ipynb #f9a02f8a
+WIDTH = 38  # letters in a line of a panel's title
+
 # %% ../nbs/51_plots.ipynb #ac611ac2
 def small_multiples(
     arms: Sequence[str],  # one panel each, in this order
@@ -69,6 +73,7 @@ def small_multiples(
             ax.remove()
             continue
         draw(ax, arms[place], colours[arms[place]])
+        ax.set_title(fill(ax.get_title(), WIDTH), fontsize=9)
         outer_labels(ax, left=place % columns == 0, bottom=place + columns >= len(arms))
     return fig
 

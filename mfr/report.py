@@ -42,7 +42,7 @@ GLOSSARY = {
     "dead": "A latent that no held-out example activates.",
     "latent": "One direction of a member's dictionary, with the number that says how much of it an example holds.",
     "member": "One autoencoder of a stack; all members of a stack are trained side by side on the same batches.",
-    "k": "How many latents of a member an example may activate.",
+    "k": "How many latents of a member an example activates; on average, where a rule chooses over a batch.",
     "MMCS": "Mean over latents of the cosine to the nearest true feature.",
     "matched": "Mean cosine of latents and true features that are paired one to one as well as can be.",
     "recovered": "Share of the true features to which some latent has a cosine above 0.9.",
@@ -59,6 +59,18 @@ GLOSSARY = {
     "SNR": "Power of the clean signal over that of what is wrong with the estimate, in dB.",
     "gain": "SNR of the cleaned signal minus that of the signal that went in, in dB; below 0 it is better left alone.",
     "PCA": "Principal components, as many as a member has active latents: a reconstruction that needs no training.",
+}
+
+# %% ../nbs/54_report.ipynb #3d7ba12a
+GLOSSARY |= {
+    "allocation": "Correlation, over held-out examples, of the number of active latents with the squared error left.",
+    "Zipf exponent": "Exponent of the Zipf-Mandelbrot law of a member's densities: 0 if all latents are used alike.",
+    "off Zipf": "How far densities lie from that law, root mean square in decades.",
+    "steering": "Change of the model's logits per unit of length when a latent's decoder row is added; the number says "
+    "how much is added, in mean lengths of the activations.",
+    "influential": "Share of the small features that the readout depends on to which a latent has a cosine above 0.9.",
+    "head loss recovered": "Share of the readout's loss, between zeros in place of the examples and the examples "
+    "themselves, that survives the reconstruction.",
 }
 
 # %% ../nbs/54_report.ipynb #55df2576

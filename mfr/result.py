@@ -46,8 +46,8 @@ class Interval(NamedTuple):
 
     @property
     def excludes_zero(self) -> bool:
-        "Does the interval say which side of 0 the mean is on?"
-        return self.known and not self.low <= 0 <= self.high
+        "Does the interval say which side of 0 the mean is on? One of no width, of equal numbers, says nothing."
+        return self.low < self.high and not self.low <= 0 <= self.high
 
     def __format__(self, form: str) -> str:
         "The mean and, where they are known, the bounds in brackets, each formatted as asked."
@@ -149,7 +149,7 @@ def finite(numbers: Mapping[str, float]) -> dict[str, float]:
     "Without NaN, as Python's own numbers."
     return {key: float(v) for key, v in numbers.items() if v == v}
 
-# %% ../nbs/59_result.ipynb #cfb1eda4
+# %% ../nbs/59_result.ipynb #ec1a77ed
 def members_of(metrics: Mapping[str, float]) -> pd.DataFrame:  # arm, seed, member, then quantities
     "The members of a finished run from its `metrics.json`: what `flat_metrics` made flat, of arms without a / in them."
     found = {}
@@ -247,6 +247,9 @@ def headline(
     means = result.frames[level].groupby("arm")[quantity].mean()
     if not chosen: return f"{result.reference}: {said} {means[result.reference]:{form}}."
     first = f"Of {len(means)} arms, {order[0]} has the best {said}. " if len(found) > 3 else ""
+    sign = 1 if better == "higher" else -1
+    if len(found) > 3 and sign * found[order[0]].mean <= 0:
+        return f"No arm of {len(means)} has a better {said} than {result.reference}: {means[result.reference]:{form}}."
     return first + " ".join(_sentence(result, arm, found[arm], means, said, form, better) for arm in chosen)
 
 # %% ../nbs/59_result.ipynb #e74f1ff9
@@ -292,8 +295,8 @@ def cautions(
 def members_part(result: Result) -> Part:
     "Every member, each arm's mean and the differences."
     table = summarise(result.members, {q: n for q, n in result.study.digits.items() if q in result.members})
-    return Part("Members", table, "Every member on held-out rows, then each arm's mean ± standard deviation over "
-                f"members, then differences to {result.reference}, with 95% intervals where there are several seeds.")
+    return Part("Members", table, "Members on held-out rows, each arm's mean ± standard deviation over members, and "
+                f"differences to {result.reference}, with 95% intervals where there are several seeds.")
 
 # %% ../nbs/59_result.ipynb #0e38b31b
 def arms_part(result: Result) -> Part | None:

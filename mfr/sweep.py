@@ -26,8 +26,8 @@ from .runs import flat
 from .study import RunOptions, Study
 
 # %% auto #0
-__all__ = ['STUDIES', 'options_of', 'read_sweep', 'sweep', 'arms_table', 'quantity_parts', 'varied', 'axis_parts', 'figure_over',
-           'scale_of']
+__all__ = ['STUDIES', 'options_of', 'read_sweep', 'sweep', 'arms_table', 'quantity_parts', 'varied', 'axis_parts', 'said_of',
+           'figure_over', 'scale_of']
 
 # %% ../nbs/67_sweep.ipynb #6a345c4c
 STUDIES = {"synthetic": "SyntheticStudy", "train": "TrainStudy", "gpt2": "GPT2Study", "eeg": "EEGStudy"}
@@ -93,6 +93,11 @@ def axis_parts(result: Result) -> list[Part]:
     text = "Means over members and seeds; a line for each combination of the other settings."
     return [Part(f"Over {name}", figure_over(result, chosen, name), text, f"over-{name}") for name in axes]
 
+# %% ../nbs/67_sweep.ipynb #d0d47374
+def said_of(settings: pd.Series) -> str:
+    "Settings in words, without those that an arm does not have."
+    return ", ".join(f"{name} = {value}" for name, value in settings.items() if pd.notna(value))
+
 # %% ../nbs/67_sweep.ipynb #0604f43d
 def figure_over(
     result: Result,
@@ -104,8 +109,8 @@ def figure_over(
     fig, axs = plt.subplots(1, len(shown), figsize=(3.4 * len(shown), 3.2), layout="constrained", squeeze=False)
     means = result.members.groupby("arm")[shown].mean()
     points = chosen[chosen[axis].notna()]
-    others = points.drop(columns=axis).fillna("").astype(str)
-    rest = others.loc[:, others.nunique() > 1].agg(", ".join, axis=1)
+    others = points.drop(columns=axis)
+    rest = others.loc[:, others.astype(str).nunique() > 1].agg(said_of, axis=1)
     for ax, q in zip(axs[0], shown):
         for (name, arms), colour in zip(points.groupby(rest), COLOURS * len(points)):
             x = arms[axis].astype(float).sort_values()
@@ -117,5 +122,5 @@ def figure_over(
 
 # %% ../nbs/67_sweep.ipynb #3518340f
 def scale_of(values: pd.Series) -> str:
-    "Logarithmic where values span more than a factor of twenty."
-    return "log" if values.min() > 0 and values.max() > 20 * values.min() else "linear"
+    "Logarithmic where values span a factor of ten."
+    return "log" if values.min() > 0 and values.max() >= 10 * values.min() else "linear"

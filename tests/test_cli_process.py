@@ -60,6 +60,14 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["eeg", "--source", "tuh"], "path: expected with --source tuh"),
     (["eeg", "--eeg.rate", "80"], "rate: expected more than 90 Hz"),
     (["eeg", "--simulation.seconds", "1"], "seconds: expected at least 5, got 1"),
+    (["eeg", "--select", "gradient"], "needs no gradients"),
+    (["synthetic", "--select", "gradient"], "readout: expected 'linear' or 'mlp'"),
+    (["synthetic", "--select", "nonsense"], "select: expected 'topk', 'mutual', 'feature' or 'gradient'"),
+    (["synthetic", "--beta", "3"], "beta: expected 1 unless select is 'gradient', got 3"),
+    (["synthetic", "--aux", "nonsense"], "aux: expected k or zipf, or none"),
+    (["synthetic", "--readout", "linear"], "small"),
+    (["consensus"], "stacks: expected at least 1, got 0"),
+    (["consensus", "missing-a", "missing-b"], "missing-a has no config.json"),
     (["fly"], "expected one of the commands"),
 ])
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
@@ -67,6 +75,17 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
     assert r.returncode == 2 and r.stdout == ""
     assert words in r.stderr and r.stderr.startswith("mfr: ") and r.stderr.count("\n") == 1, r.stderr
     assert not (tmp_path / "run").exists(), "nothing is written for input that cannot be used"
+
+
+def test_which_features_two_runs_share(tmp_path):
+    "Two stacks of one trained by the command, compared by the command."
+    for seed in (0, 1):
+        mfr("synthetic", *SMALL, "--steps", 60, "--seed", seed, "--out", tmp_path / f"run-{seed}", check=True)
+    stacks = [tmp_path / f"run-{seed}" / "stacks" / f"baseline-{seed}" for seed in (0, 1)]
+    r = mfr("consensus", *stacks, "--out", tmp_path / "shared", check=True)
+    assert "are found again by one more SAE" in r.stdout or "found again in the other" in r.stdout
+    names = {"clusters.csv", "left_out.csv", "metrics.json", "consensus.safetensors", "report.html", "config.json"}
+    assert names <= {path.name for path in (tmp_path / "shared").iterdir()}
 
 
 def test_parts_of_a_training_by_option(tmp_path):

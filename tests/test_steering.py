@@ -8,7 +8,7 @@ from torch import nn
 from mfr.steering import steering
 
 
-# %% ../nbs/56_steering.ipynb #541fc4b0
+# %% ../nbs/56_steering.ipynb #d9388b96
 class Linear(nn.Module):
     "Embeds, passes on, unembeds."
 

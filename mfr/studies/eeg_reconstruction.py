@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..arms import Arm
 from ..eeg.source import EEGSource, Prepared, Target, held_out_recordings
-from ..metrics import agreement, evaluate, pca_fvu, weight_distances
+from ..metrics import agreement, densities, evaluate, pca_fvu, weight_distances
 from ..plots import palette, plot_by_k
 from ..report import Part
 from ..result import Result, table_by_k
@@ -59,7 +59,7 @@ def of_target(result: Result, target: Target) -> Result:
 # %% ../../nbs/63_eeg_reconstruction.ipynb #09356729
 DISTANCES = ("distance", "matched distance")
 LOSSES = {"loss": "loss on held-out windows", "loss, recordings": "loss on held-out recordings"}
-DIGITS = {"k": 0, "loss": 4, "loss, recordings": 4, "FVU": 4, "FVU, recordings": 4, "dead": 0, "agreement": 3}
+DIGITS = {"k": 0, "loss": 4, "loss, recordings": 4, "FVU": 4, "FVU, recordings": 4, "L0": 1, "dead": 0, "agreement": 3}
 DIGITS |= {name: 2 for name in DISTANCES}
 
 # %% ../../nbs/63_eeg_reconstruction.ipynb #31f550fa
@@ -73,6 +73,7 @@ def reconstructed(
     alike = likeness(stack.decoder.detach().cpu(), torch.as_tensor(whole.density > 0))
     members = {"dead": whole.dead, "agreement": pd.DataFrame(alike["agreement"]).mean(axis=1).to_numpy()}
     members |= {name: alike[name] for name in ("distance", "matched distance")}
+    members |= {"L0": whole.l0, "allocation": whole.allocation} | densities(whole.density)
     latents = {"density": whole.density, "agreement": alike["agreement"]}
     if source.target == "noisy":
         last = evaluate(stack, source.held_out(trained.batch_size))

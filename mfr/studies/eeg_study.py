@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 import tyro
 
+from ..arms import refuse_gradients
 from ..eeg.source import TARGETS, EEGSource, RecordingOptions, Recordings, held_out_recordings
 from ..mutual import Mutual
 from ..plots import palette
@@ -69,6 +70,7 @@ class EEGStudy(RecordingOptions, StudyOptions):
     def __post_init__(self):
         StudyOptions.__post_init__(self)
         RecordingOptions.__post_init__(self)
+        refuse_gradients(self)
 
     def study(self, options: RunOptions | None = None) -> Study:  # where it will run
         "The comparison that these options describe; a source that cannot be used is refused before it writes anything."
@@ -116,7 +118,9 @@ def denoising_sentences(result: Result) -> str:
     said = headline(judged, "gain", "gain in dB over the band-pass", ".2f", better="higher")
     means = gains.groupby(["arm", "target"])["gain"].mean()
     arm, target = means.idxmax()
-    best = f"The stack that denoises best, {arm} with {target} targets, gains {means.max():+.2f} dB over the band-pass"
+    which, gain = f"{arm} with {target} targets", means.max()
+    best = f"The stack that denoises best, {which}, gains {gain:+.2f} dB over the band-pass"
+    if gain < 0: best = f"No stack denoises: the best, {which}, is {-gain:.2f} dB worse than the band-pass alone"
     said = f"As denoisers, trained on noisy targets: {said}"
     return f"{said} {best}; ICA gains {rivals['ICA, eyes']:+.2f} dB, the Wiener filter {rivals['Wiener']:+.2f} dB."
 

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['ADVISED', 'PRESETS', 'STEERING', 'DIGITS', 'GPT2Study', 'open_model', 'sequences', 'Activations', 'activations',
-           'wants_gradients', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'steered',
-           'steered_at_random', 'conclusion', 'verdict', 'both_tables', 'table_parts', 'numbers', 'by_k_part',
-           'distances_part', 'features_part', 'study_of', 'lead']
+__all__ = ['ADVISED', 'PRESETS', 'STEERING', 'DIGITS', 'LAST', 'GPT2Study', 'open_model', 'sequences', 'Activations',
+           'activations', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'steered', 'steered_at_random',
+           'conclusion', 'verdict', 'both_tables', 'table_parts', 'numbers', 'by_k_part', 'distances_part',
+           'features_part', 'steering_part', 'study_of', 'lead']
 
 # %% ../../nbs/64_gpt2_study.ipynb #ab545090
+from ..arms import chooses_by_gradients
 from ..checks import at_least
 from ..data.language import CaptureConfig, Side, capture, capture_to_store, documents, fingerprint, in_batches, pack
 from ..data.store import Store, read_manifest
@@ -43,7 +44,7 @@ from ..plots import figure_by_k
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, compared, headline, members_part, stack_of, table_by_k, training_part, where
-from ..steering import STRENGTHS, rows_by_density, steering
+from ..steering import CONTEXTS, STRENGTHS, rows_by_density, steering, steering_table
 from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
 
@@ -164,11 +165,6 @@ def activations(source: Activations, tokens: Int[Tensor, "s l"]) -> Float[Tensor
     "One row a token."
     return capture(source.model, source.study.path, tokens, source.study.side).activations.flatten(0, 1)
 
-# %% ../../nbs/64_gpt2_study.ipynb #978654de
-def wants_gradients(study: GPT2Study) -> bool:
-    "Does any arm choose its latents by gradients?"
-    return any(arm.sae.select == "gradient" for arm in study.compared(1).values())
-
 # %% ../../nbs/64_gpt2_study.ipynb #6c8a28dc
 def text_key(study: GPT2Study) -> dict:
     "What of a study decides which activations there are, and their order."
@@ -183,7 +179,7 @@ def open_source(study: GPT2Study, options: RunOptions) -> Activations:
     if len(held_out) < wanted:
         raise ValueError(f"text: expected {wanted} held-out sequences and more, got {len(held_out)} in all")
     test = list(in_batches(held_out, study.at_once))
-    source = Activations(study, model, tokenizer, test, options.out / "activations", wants_gradients(study))
+    source = Activations(study, model, tokenizer, test, options.out / "activations", chooses_by_gradients(study))
     at_least(1, d_in=source.d_in)  # is there such a module?
     return source
 
@@ -230,23 +226,23 @@ def unspliced(
     places = {"clean": a.clean, "zero": a.zero, "mean": a.mean}
     return {"scores": pd.DataFrame({"place": places.keys(), "CE": places.values(), "tokens": a.tokens})}
 
-# %% ../../nbs/64_gpt2_study.ipynb #0a138877
+# %% ../../nbs/64_gpt2_study.ipynb #97c9eb3a
 STEERING = {f"steering {strength:g}": 3 for strength in STRENGTHS}  # digits shown
 
-# %% ../../nbs/64_gpt2_study.ipynb #a1cfea57
+# %% ../../nbs/64_gpt2_study.ipynb #195aeb5f
 def steered(trained: Trained, source: Activations) -> dict[str, dict]:  # members: steering by strength
     "How much the logits change per unit of length added along decoder rows."
-    study, tokens = source.study, source.test[0]
+    study, tokens = source.study, torch.cat(source.test)[:CONTEXTS]
     chosen = rows_by_density(trained.stack, activations(source, tokens), study.steer)
     found = [steering(source.model, study.path, D, tokens, side=study.side).mean(1) for D in chosen]  # n of (a,)
     return {"members": dict(zip(STEERING, torch.stack(found, 1).tolist()))}
 
-# %% ../../nbs/64_gpt2_study.ipynb #fb9c6696
+# %% ../../nbs/64_gpt2_study.ipynb #282c1309
 def steered_at_random(source: Activations, seed: int) -> dict[str, pd.DataFrame]:  # steering: of, random
     "The same along random directions."
     study = source.study
     D = torch.randn(study.steer, source.d_in, generator=torch.Generator().manual_seed(seed))
-    found = steering(source.model, study.path, D, source.test[0], side=study.side).mean(1)
+    found = steering(source.model, study.path, D, torch.cat(source.test)[:CONTEXTS], side=study.side).mean(1)
     return {"steering": pd.DataFrame({"of": STEERING.keys(), "random": found})}
 
 # %% ../../nbs/64_gpt2_study.ipynb #5f6dfd60
@@ -333,16 +329,26 @@ def features_part(result: Result) -> Part | None:
     text = f"Latents of member {member} of {arm} (k = {stack.config.ks[member]}), best agreement first. "
     return Part("Features", page(found), text + "The logit effect is that of the decoder row by itself.")
 
+# %% ../../nbs/64_gpt2_study.ipynb #316858be
+def steering_part(result: Result) -> Part | None:
+    "Latents beside random directions, where it was asked for."
+    if "steering" not in result.frames: return None
+    text = "Change of the logits per unit of length added, by how much is added in mean lengths of the activations."
+    return Part("Steering", steering_table(result.members, result.frames["steering"]).round(3), text)
+
 # %% ../../nbs/64_gpt2_study.ipynb #1b89267d
 DIGITS = {
-    "k": 0, "loss": 5, "FVU": 4, "CE": 4, "loss recovered": 4, "KL": 4, "dead": 0, "agreement": 3, "distance": 2,
-    "matched distance": 2,
+    "k": 0, "loss": 5, "FVU": 4, "L0": 1, "CE": 4, "loss recovered": 4, "KL": 4, "dead": 0, "agreement": 3,
+    "distance": 2, "matched distance": 2,
 }  # fmt: skip
+
+# %% ../../nbs/64_gpt2_study.ipynb #4039cfb0
+LAST = (steering_part, training_part, features_part)
 
 # %% ../../nbs/64_gpt2_study.ipynb #1a87fdd9
 def study_of(study: GPT2Study, source: Activations) -> Study:
     "The comparison that the options describe, on an opened source."
-    sections = (table_parts, by_k_part, distances_part, members_part, arms_part, training_part, features_part)
+    sections = (table_parts, by_k_part, distances_part, members_part, arms_part, *LAST)
     measures, rivals, digits = (reconstruction, spliced), (unspliced,), DIGITS
     if study.steer: measures, rivals, digits = (*measures, steered), (*rivals, steered_at_random), DIGITS | STEERING
     return Study(

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from ..arms import chooses_by_gradients
 from ..checks import at_least
 from ..data.synthetic import Readout, Superposition, SuperpositionConfig
+from ..merging import use_of
 from ..metrics import agreement_with_truth, recovery, truth
 from ..mutual import Mutual
 from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples
@@ -55,13 +57,14 @@ def truths(
 ) -> dict[str, dict]:  # members: MMCS, matched, recovered; latents: truth; features: nearest; stacks: correlation
     "A stack against the true features."
     D, known = trained.stack.decoder, source.features
+    alive = use_of(trained.stack, source.held_out(trained.batch_size)) > 0
     found = recovery(D, known)
     best = np.stack([nearest(known, d)[0].cpu().numpy() for d in D])  # (n, g)
     return {
         "members": {"MMCS": found["mmcs"], "matched": found["matched"], "recovered": found["recovered"]},
         "latents": {"truth": truth(D, known)},
         "features": {"nearest": best},
-        "stacks": {"correlation": agreement_with_truth(D, known) if len(D) > 1 else np.nan},
+        "stacks": {"correlation": agreement_with_truth(D, known, alive) if len(D) > 1 else np.nan},
     }
 
 # %% ../../nbs/61_synthetic_study.ipynb #2e7265d9
@@ -159,7 +162,7 @@ class SyntheticStudy(StudyOptions):
         super().__post_init__()
         at_least(1, test_rows=self.test_rows)
         if self.readout: self.source(0)  # there must be small features
-        elif any(arm.sae.select == "gradient" for arm in self.compared(1).values()):
+        elif chooses_by_gradients(self):
             raise ValueError("readout: expected 'linear' or 'mlp', which give gradients, with select='gradient'")
 
     def source(self, seed: int, device: str = "cpu") -> KnownFeatures | Readout:

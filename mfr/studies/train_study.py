@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..arms import Arm
+from ..arms import Arm, refuse_gradients
 from ..checks import at_least
 from ..data.vectors import RowCheck, Vectors, check_rows, in_blocks
 from ..metrics import pca_fvu
@@ -135,6 +135,7 @@ class TrainStudy(StudyOptions):
     def __post_init__(self):
         super().__post_init__()
         at_least(0, pca_rows=self.pca_rows)
+        refuse_gradients(self)
 
     def study(self, options: RunOptions | None = None) -> Study:
         "The comparison that these options describe; the rows are looked at, and refused if need be."
