@@ -130,7 +130,8 @@ def test_too_few_counts_fall_back_and_say_so():
     stack.c.data[:] = -50
     stack.c.data[:, 3] = 50
     term = AuxZipf(dead_after=1000, refit=10)
-    history = fit(stack, batches[:30], TrainConfig(30, terms=(term,), log_every=30))
+    with pytest.warns(UserWarning, match="more error than the data has variance"):
+        history = fit(stack, batches[:30], TrainConfig(30, terms=(term,), log_every=30))
     assert history.rows[-1]["zipf"] == [0.0] and history.rows[-1]["dead"] == [63]
 
 

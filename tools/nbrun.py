@@ -2,6 +2,7 @@
 import os
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 os.environ["IN_TEST"] = "1"  # as in nbdev_test
@@ -12,6 +13,14 @@ from IPython.paths import get_ipython_cache_dir
 from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
 from nbdev.process import extract_directives
+
+
+def placeless(message, kind, *_):
+    "A warning without the file that gave it, which is another on every machine."
+    return f"{kind.__name__}: {message}\n"
+
+
+warnings.formatwarning = placeless
 
 # Numba's cache of a cell does not see changes in other cells
 shutil.rmtree(Path(get_ipython_cache_dir()) / "numba_cache", ignore_errors=True)
