@@ -185,8 +185,9 @@ def consensus(args: list[str]) -> None:
     parts = [("study", Annotated[ConsensusStudy, tyro.conf.arg(name="")]),
              ("out", Annotated[Path, where], field(default=Path("runs/consensus"))),
              ("overwrite", Annotated[bool, again], field(default=False))]
-    about = f"{consensus.__doc__} Folders of stacks, as runs/NAME/stacks/ARM-SEED, trained apart on the same data."
-    command = parse(make_dataclass("Command", parts), args, "mfr consensus", description=about)
+    about = f"{consensus.__doc__} Folders of stacks, as runs/NAME/stacks/ARM-SEED."
+    apart = "Trained apart on the same data: arms of one run share their starts, and agree for that alone."
+    command = parse(make_dataclass("Command", parts), args, "mfr consensus", description=f"{about} {apart}")
     shares = run_consensus(command.study, RunOptions(command.out, overwrite=command.overwrite))
     print(shares.round(3).to_string(index=False))
     print(f"\n{conclusion(shares)}\n\nreport: {command.out / 'report.html'}")
