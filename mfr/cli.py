@@ -45,23 +45,25 @@ def is_rule(line: str) -> bool:
 
 # %% ../nbs/90_cli.ipynb #324e6d14
 def with_parts(
-    study: Any,  # options of a study, with `train: TrainConfig`
+    config: Any,  # a dataclass
     args: list[str],
-) -> tuple[Any, list[str]]:  # the options with the parts that the arguments speak of, and the arguments that are left
-    "Add and remove the optional parts of a training."
+    names: tuple[str, ...],  # its parts that may be there or not
+) -> tuple[Any, list[str]]:  # it with the parts that the arguments speak of, and the arguments that are left
+    "Add and remove optional parts: --NAME KIND, --NAME alone, --NAME None, or --NAME.SETTING VALUE."
     from mfr.arms import as_setting, part_with
 
-    train, hints = study.train, get_type_hints(type(study.train))
-    for name in ("mutual", "aux", "restarts"):
+    hints = get_type_hints(type(config))
+    for name in names:
         args = [piece for arg in args for piece in (arg.split("=", 1) if arg.startswith(f"--{name}=") else [arg])]
         below = [arg.removeprefix(f"--{name}.").replace("-", "_") for arg in args if arg.startswith(f"--{name}.")]
         if f"--{name}" in args:
             at = args.index(f"--{name}")
-            said, args = (*args[at + 1 : at + 2], "")[0], args[:at] + args[at + 2 :]
-            train = replace(train, **{name: as_setting(said, hints[name], name)})
-        elif getattr(train, name) is None and below:
-            train = replace(train, **{name: part_with([one.partition("=")[0] for one in below], hints[name], name)})
-    return replace(study, train=train), args
+            said = [arg for arg in args[at + 1 : at + 2] if not arg.startswith("--")]
+            args = args[:at] + args[at + 1 + len(said) :]
+            config = replace(config, **{name: as_setting(said[0] if said else True, hints[name], name)})
+        elif getattr(config, name) is None and below:
+            config = replace(config, **{name: part_with([one.partition("=")[0] for one in below], hints[name], name)})
+    return config, args
 
 # %% ../nbs/90_cli.ipynb #7a5c351f
 @dataclass
@@ -70,6 +72,7 @@ class _Preset:
 
 # %% ../nbs/90_cli.ipynb #1f4bfc48
 PARTS = (
+    "--merge adds an arm of what the baseline's members share, as one SAE (--merge.share sets how long it is tuned); "
     "--aux k or --aux zipf adds a loss that revives dead latents (--aux.every and the like set it); --mutual None, "
     "--restarts None take a part away; --preset NAME begins from another set of options."
 )
@@ -85,7 +88,9 @@ def study_command(
     from mfr.sweep import options_of
 
     chosen, rest = parse(_Preset, args, f"mfr {name}", return_unknown_args=True, add_help=False)
-    default, rest = with_parts(options_of(name, chosen.preset), rest)
+    default = options_of(name, chosen.preset)
+    train, rest = with_parts(default.train, rest, ("mutual", "aux", "restarts"))
+    default, rest = with_parts(replace(default, train=train), rest, ("merge",))
     where = RunOptions(Path("runs") / name)
     parts = [("study", Annotated[type(default), tyro.conf.arg(name="")], field(default=default)),
              ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=where))]

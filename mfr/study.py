@@ -9,11 +9,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,38 +21,26 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, key, read_arms  # noqa: F401
-from .checkpoint import load_checkpoint, save_checkpoint
+from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, read_arms  # noqa: F401
 from .checks import at_least
 from .metrics import agreement, densities, evaluate
 from .report import Part, Report
-from .result import Interval, Result, cautions, finite, flat_metrics, folder_of, headline  # noqa: F401
+from .result import Interval, Result, cautions, finite, flat_metrics, headline  # noqa: F401
 from .runs import RunFolder, undo_if_empty
 from .sae import SAEStack
-from .saving import save
+from .session import Interrupted, RunOptions, Session, Sources, Trained, train_arm  # noqa: F401
 from .similarity import nearest
 from .terms import settings
-from .train import History, Trainer, train
 
 # %% auto #0
-__all__ = ['MAY_GROW', 'Trained', 'tidy', 'reconstruction', 'closest', 'Study', 'Sources', 'RunOptions', 'Interrupted', 'Session',
-           'trainer_of', 'train_arm', 'measure', 'write_frames', 'read_frames', 'examined', 'bears', 'with_columns',
-           'examined_rivals', 'run', 'gathered', 'publish', 'with_settings', 'metrics', 'Arm', 'Interval', 'Result',
-           'Source', 'StudyOptions', 'baseline_and_mfr', 'grid', 'read_arms']
+__all__ = ['MAY_GROW', 'tidy', 'reconstruction', 'closest', 'Study', 'measure', 'write_frames', 'read_frames', 'examined',
+           'bears', 'with_columns', 'examined_rivals', 'run', 'gathered', 'publish', 'with_settings', 'metrics', 'Arm',
+           'Interrupted', 'Interval', 'Result', 'RunOptions', 'Source', 'StudyOptions', 'Trained', 'baseline_and_mfr',
+           'grid', 'read_arms']
 
 # %% ../nbs/60_study.ipynb #3295209e
-_all_ = ["Arm", "Interval", "Result", "Source", "StudyOptions", "baseline_and_mfr", "grid", "read_arms"]
-
-# %% ../nbs/60_study.ipynb #b064890a
-class Trained(NamedTuple):
-    "One arm at one seed, after training."
-
-    arm: str
-    seed: int
-    stack: SAEStack  # in evaluation mode
-    history: History
-    config: Arm
-    batch_size: int = 500  # of its training
+_all_ = ["Arm", "Interrupted", "Interval", "Result", "RunOptions", "Source", "StudyOptions", "Trained",
+         "baseline_and_mfr", "grid", "read_arms"]
 
 # %% ../nbs/60_study.ipynb #2bb6b072
 def tidy(
@@ -124,98 +112,6 @@ class Study:
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds, arms=len(self.arms))
 
-# %% ../nbs/60_study.ipynb #62f9ba39
-class Sources:
-    "The sources of a study, opened when asked for; those of one repetition are kept open."
-
-    def __init__(self, study: Study):
-        self.study, self.seed, self.open = study, None, {}
-
-    def __call__(
-        self,
-        seed: int,
-        arm: str | None = None,  # whose source, if it has one of its own
-    ) -> Source:
-        "The source of a repetition."
-        if seed != self.seed: self.seed, self.open = seed, {}
-        wanted = (arm and self.study.arms[arm].source) or self.study.source
-        if id(wanted) not in self.open:
-            self.open[id(wanted)] = wanted(seed) if callable(wanted) else wanted
-        return self.open[id(wanted)]
-
-# %% ../nbs/60_study.ipynb #35483599
-@dataclass(frozen=True)
-class RunOptions:
-    "Where and on what a study runs; no part of what it computes."
-
-    out: Path  # folder of the run
-    device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
-    overwrite: bool = False  # replace the run that is there
-    resume: bool = False  # go on with a run that was cut off, or extend it with more steps or seeds
-
-    def __post_init__(self):
-        try: device = torch.device(self.device)
-        except RuntimeError as e: raise ValueError(f"device: expected 'cpu' or 'cuda', got {self.device!r}") from e
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device: expected a GPU for {self.device!r}, PyTorch finds none")
-
-# %% ../nbs/60_study.ipynb #8c648059
-class Interrupted(KeyboardInterrupt):
-    "A study was stopped by Ctrl-C or SIGTERM; the message says what was kept and where."
-
-# %% ../nbs/60_study.ipynb #691c1a66
-@dataclass
-class Session:
-    "A study in the course of a run."
-
-    study: Study
-    options: RunOptions
-    folder: RunFolder
-    sources: Sources
-    stacks: dict[str, Path] = field(default_factory=dict)  # key -> where the stack of that key is
-
-    def key(self, arm: str, seed: int, steps: bool = True) -> str:
-        "Of an arm's stack; without steps, that of its checkpoint."
-        return key(self.study.arms[arm], self.sources(seed, arm), seed, self.study.batch_size, steps)
-
-# %% ../nbs/60_study.ipynb #97e4b550
-def trainer_of(
-    session: Session,
-    arm: str,
-    seed: int,
-) -> Trainer:  # at its start, or where its checkpoint left it
-    "What trains an arm."
-    config, source, track = session.study.arms[arm], session.sources(seed, arm), session.study.track
-    def fresh():
-        stack = SAEStack(config.sae, seed).to(session.options.device)
-        return Trainer(stack, config.train, track and track(source))
-    trainer, checkpoint = fresh(), session.folder.checkpoint(session.key(arm, seed, steps=False))
-    if checkpoint.exists(): load_checkpoint(trainer, checkpoint)
-    return trainer if trainer.t <= config.train.steps else fresh()  # another arm has trained on for longer
-
-# %% ../nbs/60_study.ipynb #0f093bef
-def train_arm(
-    session: Session,
-    arm: str,
-    seed: int,
-) -> Trained:
-    "Train one arm, or go on with it; its stack is saved however training ends."
-    study, source, folder = session.study, session.sources(seed, arm), session.folder
-    trainer = trainer_of(session, arm, seed)
-    stack, place = trainer.stack, folder.path / "stacks" / folder_of(arm, seed)
-    checkpoint = folder.checkpoint(session.key(arm, seed, steps=False))
-    batches = source.batches(study.batch_size, seed, trainer.t)
-    try: train(trainer, batches, partial(save_checkpoint, path=checkpoint), label=f"{arm}, seed {seed}")
-    finally:
-        about = {"arm": arm, "seed": seed, "steps": trainer.t, "source": source.name, "key": session.key(arm, seed)}
-        stack.metadata = about | getattr(source, "metadata", {})
-        if trainer.t: save(stack, place, overwrite=True)
-    if trainer.history.interrupted:
-        steps = f"after {trainer.t} of {trainer.config.steps} steps"
-        raise Interrupted(f"interrupted: {arm}, seed {seed}, {steps}; {place} has its stack, --resume goes on")
-    save_checkpoint(trainer, checkpoint)
-    return Trained(arm, seed, stack, trainer.history, study.arms[arm], study.batch_size)
-
 # %% ../nbs/60_study.ipynb #ee1769a2
 def measure(
     study: Study,
@@ -225,7 +121,8 @@ def measure(
     "Everything that is to be known of one arm at one seed."
     history, levels = trained.history, {}
     levels["members"] = {"k": trained.stack.config.ks}
-    levels["stacks"] = {"steps": trained.config.train.steps, "seconds": round(history.seconds, 1)}
+    paid = {"steps": trained.config.train.steps, "member-steps": trained.config.member_steps}
+    levels["stacks"] = paid | {"seconds": round(history.seconds, 1)}
     for one in study.measures:
         for level, columns in one(trained, source).items():
             levels[level] = columns if isinstance(columns, pd.DataFrame) else levels.get(level, {}) | dict(columns)
@@ -261,7 +158,7 @@ def examined(
 ) -> dict[str, pd.DataFrame]:  # level -> rows, with arm and seed
     "The rows of an arm: read if they are there, measured if its stack is not known yet."
     name, path = session.key(arm, seed), session.folder.path
-    measured, mine = path / "measured" / name, path / "stacks" / folder_of(arm, seed)
+    measured, mine = path / "measured" / name, session.stack_folder(arm, seed)
     if bears(mine, name): session.stacks.setdefault(name, mine)
     if measured.exists() and name in session.stacks:
         if session.stacks[name] != mine and not bears(mine, name):

@@ -11,10 +11,11 @@ from mfr.result import compared
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import load
+from mfr.session import RunOptions
 from mfr.train import TrainConfig
 from mfr.train import Trainer
 from mfr.train import train
-from mfr.study import RunOptions, Study, run
+from mfr.study import Study, run
 
 
 # %% ../nbs/60_study.ipynb #74007985
