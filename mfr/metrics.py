@@ -221,10 +221,11 @@ class Distances(NamedTuple):
 # %% ../nbs/50_metrics.ipynb #ff124f19
 @torch.no_grad()
 def weight_distances(
-    D: Float[Tensor, "n f d"],  # unit rows, n >= 2
+    D: Float[Tensor, "n f d"],  # unit rows
 ) -> Distances:
-    "Frobenius distance of each member's decoder to those of the others, on average (paper, section 4.3)."
+    "Frobenius distance of each member's decoder to those of the others, on average; NaN without (paper, section 4.3)."
     n = len(D)
+    if n < 2: return Distances(np.full(n, np.nan), np.full(n, np.nan))
     out = Distances(np.full((n, n), np.nan), np.full((n, n), np.nan))
     for i in range(n):
         for j in range(i):

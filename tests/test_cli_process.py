@@ -30,7 +30,8 @@ def test_a_run_writes_its_folder_and_nothing_to_stderr(tmp_path):
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
     assert {"arm", "seed", "step", "loss_0", "recovered_1", "inactivity_0"} <= set(rows[0])
     assert sorted(p.name for p in (tmp_path / "run" / "figures").iterdir()) == sorted(
-        f"{name}.{kind}" for name in ("agreement", "activity", "inactivity", "recovery") for kind in ("png", "svg"))
+        f"{name}.{kind}" for kind in ("png", "svg") for name in
+        ("agreement", "activity", "found_again", "inactivity", "recovery", "support"))
     assert load(tmp_path / "run" / "stacks" / "MFR-0").config.n == 2
 
 

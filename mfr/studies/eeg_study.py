@@ -28,6 +28,7 @@ from .denoising import figure_traces, member_gains, score_rivals, score_stack, s
 from .eeg_reconstruction import CLEAN, DIGITS, ROWS, beside_pca, distances_part, fates, last_source
 from .eeg_reconstruction import loss_part, of_target, over_k_part, reconstructed, recordings_part
 from .eeg_reconstruction import with_clean_targets
+from ..stability import found_again_part
 from ..study import RunOptions, Study, StudyOptions, Trained
 from ..train import TrainConfig
 
@@ -219,7 +220,7 @@ def plain_part(
 # %% ../../nbs/66_eeg_study.ipynb #ab5bcd21
 SECTIONS = (
     recordings_part, loss_part, over_k_part, distances_part, denoising_part, gains_part, pictures_part, latents_part,
-    *(partial(plain_part, part) for part in (members_part, arms_part, training_part)),
+    *(partial(plain_part, part) for part in (found_again_part, members_part, arms_part, training_part)),
 )  # fmt: skip
 
 # %% ../../nbs/66_eeg_study.ipynb #abf25ca4

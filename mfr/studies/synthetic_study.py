@@ -12,28 +12,33 @@ from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from ..agreement import find_pairs
 from ..arms import chooses_by_gradients
 from ..checks import at_least
+from ..consensus import consensus_of
 from ..data.synthetic import Readout, Superposition, SuperpositionConfig
-from ..merging import use_of
+from ..merging import Merge, use_of
 from ..metrics import agreement_with_truth, recovery, truth
 from ..mutual import Mutual
-from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples
+from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples, tidy
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, curve, draw_inactivity, headline, members_part, pooled
 from ..sae import SAEStack
 from ..similarity import nearest
+from ..stability import found_again_part, live_rows
 from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
 
 # %% auto #0
-__all__ = ['HIDDEN', 'DIGITS', 'BEFORE_A_HEAD', 'PRESETS', 'KnownFeatures', 'truths', 'influence', 'tracking', 'figure_agreement',
-           'figure_activity', 'figure_inactivity', 'figure_recovery', 'agreement_part', 'activity_part',
-           'inactivity_part', 'recovery_part', 'SyntheticStudy', 'conclusion', 'lead']
+__all__ = ['HIDDEN', 'DIGITS', 'BEFORE_A_HEAD', 'FIGURES', 'PRESETS', 'KnownFeatures', 'truths', 'influence', 'tracking',
+           'with_company', 'figure_agreement', 'figure_activity', 'figure_inactivity', 'figure_recovery',
+           'agreement_part', 'activity_part', 'inactivity_part', 'recovery_part', 'true_by_support', 'figure_support',
+           'support_part', 'SyntheticStudy', 'conclusion', 'lead']
 
 # %% ../../nbs/61_synthetic_study.ipynb #92b00fea
 class KnownFeatures(Superposition):
@@ -89,13 +94,19 @@ def tracking(source: KnownFeatures) -> Callable[[SAEStack], dict[str, list[float
     def found(stack): return recovery(stack.decoder.detach(), source.features)
     return found
 
+# %% ../../nbs/61_synthetic_study.ipynb #61ed15f5
+def with_company(result: Result) -> list[str]:
+    "The arms whose SAEs have other members beside them."
+    known = result.latents.groupby("arm")["agreement"].count()
+    return [arm for arm in result.arms if known[arm]]
+
 # %% ../../nbs/61_synthetic_study.ipynb #2321499d
 def figure_agreement(result: Result) -> Figure:
     "Similarity of latents to the other members against similarity to the truth, each arm (paper, Figure 3)."
     def draw(ax, arm, colour):
         known, true = (pooled(result, "latents", q, arm)[None] for q in ("agreement", "truth"))  # (1, latents)
         plot_agreement(known, true, arm, colour, ax)
-    return small_multiples(result.arms, draw)
+    return small_multiples(with_company(result), draw)
 
 # %% ../../nbs/61_synthetic_study.ipynb #4cc241f6
 def figure_activity(result: Result) -> Figure:
@@ -122,7 +133,7 @@ def figure_recovery(result: Result) -> Figure:
 # %% ../../nbs/61_synthetic_study.ipynb #d0dea970
 def agreement_part(result: Result) -> Part | None:
     "Figure 3, and the correlations of the reference; nothing where no arm has several members."
-    if result.latents["agreement"].isna().all(): return None
+    if not with_company(result): return None
     r = ", ".join(f"{v:.2f}" for v in pooled(result, "stacks", "correlation", result.reference))
     text = f"Each point is a latent (paper, Figure 3). Correlation for {result.reference}, by seed: {r}."
     return Part("Do shared latents lie near true features?", figure_agreement(result), text, "agreement")
@@ -145,6 +156,45 @@ def recovery_part(result: Result) -> Part:
     "Figure 8."
     text = "Share of true features recovered over training, and similarities at its end (paper, Figure 8)."
     return Part("Features found", figure_recovery(result), text, "recovery")
+
+# %% ../../nbs/61_synthetic_study.ipynb #d131a039
+def true_by_support(result: Result) -> pd.DataFrame:  # arm, support, clusters (a stack, on average), true
+    "What is real among the features that so many members share, arms with several members."
+    lines = []
+    seeds = range(result.study.seed, result.study.seed + result.study.seeds)
+    for arm in (arm for arm, config in result.study.arms.items() if config.sae.n > 1 and not config.merge):
+        for seed in seeds:
+            rows = live_rows(result, arm, seed)
+            found = consensus_of(rows, find_pairs(rows))
+            true = nearest(found.directions, result.sources(seed, arm).features.cpu())[0] > 0.9
+            columns = {"support": found.support, "true": true.double()}
+            lines.append(pd.DataFrame({"arm": arm, "seed": seed} | columns))
+    frame = pd.concat(lines, ignore_index=True).groupby(["arm", "support"], sort=False)["true"].agg(["size", "mean"])
+    frame["size"] /= len(seeds)
+    return frame.rename(columns={"size": "clusters", "mean": "true"}).reset_index()
+
+# %% ../../nbs/61_synthetic_study.ipynb #e5bd5874
+def figure_support(table: pd.DataFrame) -> Figure:
+    "True over support, a bar an arm, with the number of clusters in it."
+    arms = list(dict.fromkeys(table["arm"]))
+    fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+    width, colours = 0.8 / len(arms), palette(arms)
+    for i, (arm, part) in enumerate(table.groupby("arm", sort=False)):
+        at = part["support"] + width * (i - (len(arms) - 1) / 2)
+        ax.bar(at, part["true"], width, color=colours[arm], label=arm)
+        for x, many in zip(at, part["clusters"]): ax.text(x, 0.02, f"{many:.0f}", ha="center", color="w", fontsize=7)
+    ax.set(xlabel="members that have it", ylabel="true", ylim=(0, 1.05), xticks=sorted(set(table["support"])))
+    ax.legend(frameon=False, loc="upper left")
+    return tidy(ax).figure
+
+# %% ../../nbs/61_synthetic_study.ipynb #5d11f4d8
+def support_part(result: Result) -> list[Part]:  # nothing where no arm has several members
+    "Is what members share true?"
+    if all(config.sae.n < 2 or config.merge for config in result.study.arms.values()): return []
+    table = true_by_support(result)
+    text = "Share of the features within cosine .9 of a true one, by the number of members that have them."
+    return [Part("Are shared features true?", figure_support(table), text, "support"),
+            Part("Shared and true, in numbers", table.round(3), "Clusters: of each stack, on average.")]
 
 # %% ../../nbs/61_synthetic_study.ipynb #d77b056e
 HIDDEN = {"linear": 0, "mlp": 16}  # width of a readout's hidden layer
@@ -173,7 +223,7 @@ class SyntheticStudy(StudyOptions):
     def study(self, options: RunOptions | None = None) -> Study:
         "The comparison that these options describe."
         device = options.device if options else "cpu"
-        sections = (members_part, arms_part, agreement_part, activity_part, inactivity_part, recovery_part)
+        sections = (members_part, found_again_part, support_part, arms_part, *FIGURES)
         how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
         digits = DIGITS | (BEFORE_A_HEAD if self.readout else {})
         words = dict(title="Synthetic study", lead=lead(self), conclusion=conclusion, digits=digits)
@@ -184,6 +234,7 @@ class SyntheticStudy(StudyOptions):
 # %% ../../nbs/61_synthetic_study.ipynb #727833a2
 DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0}
 BEFORE_A_HEAD = {"head loss recovered": 3, "influential": 2}
+FIGURES = (agreement_part, activity_part, inactivity_part, recovery_part)  # of the paper
 
 
 def conclusion(result: Result) -> str:
@@ -204,7 +255,8 @@ def lead(study: SyntheticStudy) -> str:
 PRESETS = {
     "demo": SyntheticStudy(
         TrainConfig(steps=2000, lr=0.003, mutual=Mutual(), restarts=Restarts()),
-        d_hidden=128, k=8, n=5, data=SuperpositionConfig(d_in=64, n_features=128, n_groups=4, n_active=8),
+        d_hidden=128, k=8, n=5, merge=Merge(),
+        data=SuperpositionConfig(d_in=64, n_features=128, n_groups=4, n_active=8),
     ),
     "paper": SyntheticStudy(
         TrainConfig(steps=5000, lr=0.01, mutual=Mutual.exact(), restarts=Restarts()),

@@ -25,6 +25,7 @@ from ..plots import palette, plot_fvu, tidy
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, differences_part, headline, members_part, training_part
+from ..stability import found_again_part
 from ..study import RunOptions, Study, StudyOptions, reconstruction
 from ..train import TrainConfig
 
@@ -151,7 +152,7 @@ class TrainStudy(StudyOptions):
 # %% ../../nbs/62_train_study.ipynb #45cf0d36
 DIGITS = {"k": 0, "FVU": 4, "L0": 1, "dead": 0, "agreement": 3, "restarts": 0}
 SECTIONS = (
-    differences_part, members_part, arms_part, shared_part, density_part, pca_part, training_part,
+    differences_part, found_again_part, members_part, arms_part, shared_part, density_part, pca_part, training_part,
 )  # fmt: skip
 
 
