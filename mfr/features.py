@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .checks import between
 from .code import times_active
+from .consensus import find_consensus
 from .data.language import Side, capture
 from .metrics import agreement
 from .report import GLOSSARY, TEMPLATES, WORD, Html, render
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['SHAPES', 'Active', 'activity', 'byte_table', 'speller', 'as_byte', 'Piece', 'pieces', 'visible', 'shown', 'contexts',
-           'excerpt', 'top_tokens', 'logit_effect', 'Near', 'nearest_latents', 'Latent', 'describe', 'page']
+           'excerpt', 'top_tokens', 'logit_effect', 'Near', 'nearest_latents', 'Latent', 'support_of', 'describe',
+           'page']
 
 # %% ../nbs/55_features.ipynb #eafb6f65
 class Active(NamedTuple):
@@ -248,6 +250,7 @@ class Latent:
     number: int
     density: float  # share of tokens whose code contains it
     agreement: float  # mean cosine to the nearest live latent of each other member; NaN without others
+    support: int  # members that have it, itself included; 0 where there is nobody to ask
     nearest: list[Near]  # in each other member
     tokens: list[str]  # that most of its activation goes to
     contexts: list[list[Piece]]  # strongest first
@@ -264,6 +267,20 @@ class Latent:
         "The surroundings of the strongest place."
         return excerpt(self.contexts[0])
 
+# %% ../nbs/55_features.ipynb #80479950
+def support_of(
+    stack: SAEStack,  # all members
+    member: int,  # whose latents
+    alive: Bool[np.ndarray, "n f"],  # latents that count
+) -> Int[np.ndarray, "f"]:  # of every latent; 0 for a dead one, and in a stack of one that nobody merged
+    "How many members have each latent; of a merged stack, how many had it."
+    merged = stack.metadata.get("consensus")
+    if stack.config.n == 1: return np.array(merged["support"]) if merged else np.zeros(stack.config.d_hidden, int)
+    consensus = find_consensus(stack.decoder.detach().cpu(), alive=torch.as_tensor(alive))
+    support, latents = np.zeros(stack.config.d_hidden, int), consensus.members[:, member].numpy()
+    support[latents[latents >= 0]] = consensus.support.numpy()[latents >= 0]
+    return support
+
 # %% ../nbs/55_features.ipynb #7c5bf832
 @torch.no_grad()
 def describe(
@@ -272,21 +289,25 @@ def describe(
     stack: SAEStack,  # all members
     member: int,  # whose latents
     active: Active,  # of that member, from `activity`
-    latents: int = 100,  # how many to describe, of those that are active: best agreement first
-) -> list[Latent]:
-    "Describe the latents of one member that the others know best."
+    latents: int = 100,  # how many to describe, of those that are active
+) -> list[Latent]:  # best supported first, of equally supported ones those that agree best
+    "Describe the latents of one member: those that most members have, and as many that fewest have."
     D = stack.decoder.detach().cpu()
     agreed = agreement(D, torch.as_tensor(active.alive))[member] if len(D) > 1 else np.full(D.shape[1], np.nan)
+    support = support_of(stack, member, active.alive)
     unembedding = model.get_output_embeddings().weight.detach().cpu()  # (v, d)
     spell = speller(tokenizer)
     used = np.flatnonzero(active.density)
+    order = used[np.lexsort((-np.nan_to_num(agreed[used]), -support[used]))]
+    few = latents // 2 if support.any() else 0
+    chosen = order if len(order) <= latents else np.concatenate([order[: latents - few], order[len(order) - few :]])
     found = []
-    for j in used[np.argsort(-np.nan_to_num(agreed[used]), kind="stable")][:latents].tolist():
+    for j in chosen.tolist():
         near = nearest_latents(D, member, j, active.alive)
         effect = logit_effect(unembedding, D[member, j], spell)
         words = top_tokens(active, j, spell)
         here = contexts(active, j, spell)
-        found.append(Latent(j, active.density[j], agreed[j], near, words, here, *effect))
+        found.append(Latent(j, active.density[j], agreed[j], int(support[j]), near, words, here, *effect))
     return found
 
 # %% ../nbs/55_features.ipynb #7fed6063
@@ -295,5 +316,5 @@ def page(
     open: int = 12,  # how many lines come before the fold
 ) -> Html:  # a part of a page
     "Latents as searchable lines that open."
-    words = {term: WORD.format(term, GLOSSARY[term], term) for term in ("density", "agreement")}
+    words = {term: WORD.format(term, GLOSSARY[term], term) for term in ("density", "agreement", "support")}
     return render("features.html", latents=latents, open=open, words=words)

@@ -46,6 +46,7 @@ GLOSSARY = {
     "MMCS": "Mean over latents of the cosine to the nearest true feature.",
     "matched": "Mean cosine of latents and true features that are paired one to one as well as can be.",
     "recovered": "Share of the true features to which some latent has a cosine above 0.9.",
+    "support": "How many of the SAEs have a feature: their latents are each other's nearest, and near enough.",
     "agreement": "Cosine of a live latent to the nearest live latent of the other members, on average. This is what "
     "the penalty optimises: a higher value under it shows that it works, not that the latents are better.",
     "inactivity": "Share of a dictionary that is effectively idle: 0 if all latents are used alike, 1 if none is used.",

@@ -60,6 +60,6 @@ def test_tokens_of_other_tokenizers():
 
 def test_text_is_text():
     bad = "<script>alert(1)</script>"
-    latent = Latent(0, 0.1, np.nan, [], [bad], [[Piece(bad, 1.0), Piece(bad, -1.0)]], [bad], [bad])
+    latent = Latent(0, 0.1, np.nan, 0, [], [bad], [[Piece(bad, 1.0), Piece(bad, -1.0)]], [bad], [bad])
     assert "<script>alert" not in page([latent]) and page([latent]).count("&lt;script&gt;alert") == 7
     assert "No latent is active" in page([])

@@ -44,6 +44,7 @@ from ..plots import figure_by_k
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, compared, headline, members_part, stack_of, table_by_k, training_part, where
+from ..stability import found_again_part
 from ..steering import CONTEXTS, STRENGTHS, rows_by_density, steering, steering_table
 from ..study import RunOptions, Study, StudyOptions, Trained, reconstruction
 from ..train import TrainConfig
@@ -326,7 +327,7 @@ def features_part(result: Result) -> Part | None:
     member = stack.config.n // 2
     active = activity(source.model, study.path, stack, member, source.test, study.side)
     found = describe(source.model, source.tokenizer, stack, member, active, study.features)
-    text = f"Latents of member {member} of {arm} (k = {stack.config.ks[member]}), best agreement first. "
+    text = f"Latents of member {member} of {arm} (k = {stack.config.ks[member]}), best supported first. "
     return Part("Features", page(found), text + "The logit effect is that of the decoder row by itself.")
 
 # %% ../../nbs/64_gpt2_study.ipynb #316858be
@@ -348,7 +349,7 @@ LAST = (steering_part, training_part, features_part)
 # %% ../../nbs/64_gpt2_study.ipynb #1a87fdd9
 def study_of(study: GPT2Study, source: Activations) -> Study:
     "The comparison that the options describe, on an opened source."
-    sections = (table_parts, by_k_part, distances_part, members_part, arms_part, *LAST)
+    sections = (table_parts, by_k_part, found_again_part, distances_part, members_part, arms_part, *LAST)
     measures, rivals, digits = (reconstruction, spliced), (unspliced,), DIGITS
     if study.steer: measures, rivals, digits = (*measures, steered), (*rivals, steered_at_random), DIGITS | STEERING
     return Study(

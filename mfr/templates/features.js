@@ -4,15 +4,20 @@ for (const box of document.querySelectorAll(".latents")) {
   input.dataset.ready = "yes";
   const latents = [...box.querySelectorAll("details.latent")];
   const more = box.querySelector(".more");
-  input.addEventListener("input", () => {
+  const support = box.querySelector("select");
+  const look = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = support ? support.value : "";
     let shown = 0;
     for (const latent of latents) {
       const text = latent.textContent.toLowerCase();
-      latent.hidden = !words.every((word) => text.includes(word));
+      latent.hidden = !words.every((word) => text.includes(word)) || (wanted && latent.dataset.support !== wanted);
       shown += !latent.hidden;
     }
-    if (more) more.open = words.length > 0;
-    box.querySelector(".found").textContent = words.length ? `${shown} of ${latents.length}` : "";
-  });
+    const asked = words.length > 0 || wanted !== "";
+    if (more) more.open = asked;
+    box.querySelector(".found").textContent = asked ? `${shown} of ${latents.length}` : "";
+  };
+  input.addEventListener("input", look);
+  if (support) support.addEventListener("change", look);
 }
