@@ -42,6 +42,7 @@ OWN = (
     "config.json", "metrics.json", "recordings.json", "report.html",
     "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "steering.csv",
     "history.csv", "restarts.csv", "rivals.csv",
+    "clusters.csv", "two_by_two.csv", "left_out.csv", "consensus.safetensors",
     "figures", "stacks", "checkpoints", "activations", "measured",
 )  # fmt: skip
 

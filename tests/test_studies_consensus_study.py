@@ -4,26 +4,38 @@
 
 import json
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import save
 from mfr.study import RunOptions
-from mfr.studies.consensus_study import ConsensusStudy, judge, read_dictionaries, run_consensus
+from pathlib import Path
+from mfr.studies.consensus_study import ConsensusStudy, judge, labels, read_dictionaries, run_consensus, two_by_two
 
 
 # %% ../nbs/69_consensus_study.ipynb #77dd2a53
+def hardly_trained(seed, noise=0, **kw):
+    "A stack that has moved a little from its start."
+    stack = SAEStack(SAEConfig(**(dict(d_in=32, d_hidden=48, k=2) | kw)), seed=seed)
+    gen = torch.Generator().manual_seed(noise)
+    for p in stack.parameters(): p.data += 0.05 * torch.randn(p.shape, generator=gen)
+    return stack
+
+
 def saved(folder, **kw):
-    "Two untrained stacks and a file of rows."
-    for i in range(2): save(SAEStack(SAEConfig(d_in=8, d_hidden=12, k=2, **kw), seed=i), folder / f"sae-{i}")
-    np.save(folder / "rows.npy", np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32))
+    "Two such stacks and a file of rows."
+    for i in range(2): save(hardly_trained(i, i, **kw), folder / f"sae-{i}")
+    np.save(folder / "rows.npy", np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32))
     return ConsensusStudy((folder / "sae-0", folder / "sae-1"))
 
 
 def test_members_of_a_folder_are_a_group(tmp_path):
     found = read_dictionaries(saved(tmp_path, n=2))
     assert [own.group for own in found] == [0, 0, 1, 1] and found[3].name == "sae-1, member 1"
-    assert judge(found).left_out["support"].max() <= 2
+    left_out = judge(found, threshold=0.0).left_out
+    assert left_out["support"].max() == 2 and set(left_out["others"]) == {2}
 
 
 def test_one_stack_is_compared_within(tmp_path):
@@ -32,10 +44,26 @@ def test_one_stack_is_compared_within(tmp_path):
     assert left_out["left out"].nunique() == 3
 
 
+def test_a_shared_start_is_told(tmp_path):
+    "The same seed, hardly trained: what they share was there at the start."
+    study = saved(tmp_path)
+    save(hardly_trained(1, noise=5), tmp_path / "again")
+    run_consensus(ConsensusStudy((study.stacks[1], tmp_path / "again")), RunOptions(tmp_path / "run"))
+    assert "was nearest at the start already" in (tmp_path / "run" / "report.html").read_text()
+    assert pd.read_csv(tmp_path / "run" / "two_by_two.csv")["nearest at the start"].tolist() == [1]
+
+
+def test_untied_saes_are_compared_by_their_encoders_too(tmp_path):
+    study = saved(tmp_path, tied=False)
+    own = read_dictionaries(ConsensusStudy((study.stacks[0],) * 2, activations=tmp_path / "rows.npy"))
+    table = two_by_two(own, judge(own, threshold=0.5).found)
+    assert table["also nearest by encoder"].tolist() == [1] and table["correlation"].iloc[0] > 0.999
+
+
 def test_the_same_sae_twice_is_found_again(tmp_path):
     study = saved(tmp_path)
     table = run_consensus(ConsensusStudy((study.stacks[0],) * 2), RunOptions(tmp_path / "run"))
-    assert table["found again"].tolist() == [1.0] and table["clusters"].tolist() == [12]
+    assert table["found again"].tolist() == [1.0] and table["clusters"].tolist() == [48]
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["support 1/found again"] == 1 and (tmp_path / "run" / "consensus.safetensors").exists()
 
@@ -44,9 +72,22 @@ def test_dead_latents_are_no_features(tmp_path):
     study = saved(tmp_path)
     counted = ConsensusStudy(study.stacks, activations=tmp_path / "rows.npy")
     own = read_dictionaries(counted)[0]
-    assert own.density.shape == (12,) and 0 < own.density.sum() <= 2 + 1e-6
+    assert own.density.shape == (48,) and 0 < own.density.sum() <= 2 + 1e-6
     alive = sum(int((d.density > 0).sum()) for d in read_dictionaries(counted))
     assert judge(read_dictionaries(counted)).consensus.support.sum() == alive
+
+
+def test_folders_of_one_name_are_told_apart():
+    assert labels([Path("runs/a/stacks/x"), Path("runs/b/stacks/x")]) == ["a/stacks/x", "b/stacks/x"]
+    assert labels([Path("runs/a/x"), Path("runs/b/y")]) == ["x", "y"]
+    assert labels([Path("a/x"), Path("a/x"), Path("b/x")]) == ["a/x", "a/x", "b/x"]
+
+
+def test_saes_that_share_nothing_say_so(tmp_path):
+    run_consensus(saved(tmp_path), RunOptions(tmp_path / "run"))
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Nothing that these SAEs have in common is beyond chance." in page and "inf on" not in page
+    json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_what_cannot_be_compared_leaves_nothing_behind(tmp_path):

@@ -19,23 +19,27 @@ import tyro
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from safetensors.torch import save as safetensors_bytes
+from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['ConsensusStudy', 'Dictionary', 'read_dictionaries', 'density_of', 'Verdict', 'judge', 'conclusion', 'by_density',
-           'figure_chance', 'figure_reappearance', 'report_of', 'run_consensus']
+__all__ = ['SHOWN', 'ConsensusStudy', 'Dictionary', 'labels', 'read_dictionaries', 'codes_of', 'Verdict', 'judge', 'by_density',
+           'agreement_of', 'two_by_two', 'doubts', 'figure_chance', 'figure_support', 'clusters_of', 'report_of',
+           'run_consensus']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
-from ..checks import at_least
-from ..code import times_active
-from ..consensus import Consensus, Found, as_dictionaries, chance_of, consensus_of, find_pairs
-from ..data.vectors import Rows, in_blocks
+from ..checks import at_least, between
+from ..code import positive
+from ..agreement import Agreement, Pairs, activity_of, also_nearest, as_dictionaries, find_pairs
+from ..consensus import Consensus, consensus_of
+from ..data.vectors import Rows, check_rows, in_blocks
 from ..plots import tidy
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty, write_whole
+from ..sae import SAEStack
 from ..saving import load
-from ..stability import leave_one_out, mean_density, plot_reappearance, reappearance
+from ..stability import conclusion, figure_reappearance, leave_one_out, of_clusters, reappearance
 from ..study import RunOptions
 
 # %% ../../nbs/69_consensus_study.ipynb #c7862bcf
@@ -44,12 +48,15 @@ class ConsensusStudy:
     "What is compared."
 
     stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of trained stacks; each member is an SAE
-    threshold: float | None = None  # cosine from which on latents are one; by default the smallest beyond chance
+    threshold: float | None = None  # cosine from which on latents are one; by default beyond chance and consistent
+    level: float = 0.01  # share of the pairs that may be there by chance
     activations: Path | None = None  # rows (.npy or .safetensors) to count on which latents are alive, and how dense
+    tensor: str = ""  # which one of a .safetensors file
     rows: int = 20_000  # of it, evenly spaced
 
     def __post_init__(self):
         at_least(1, stacks=len(self.stacks), rows=self.rows)
+        between(0, 1, level=self.level, **({} if self.threshold is None else {"threshold": self.threshold}))
 
 # %% ../../nbs/69_consensus_study.ipynb #a80aa0e4
 class Dictionary(NamedTuple):
@@ -58,27 +65,53 @@ class Dictionary(NamedTuple):
     name: str
     group: int  # number of its folder
     rows: Float[Tensor, "f d"]  # of the decoder
-    density: Float[Tensor, "f"] | None  # share of the examples in which each latent is active, where it was counted
+    encoder: Float[Tensor, "f d"] | None = None  # its rows, where they are not the decoder's
+    start: Float[Tensor, "f d"] | None = None  # of the decoder before training, where it is known
+    code: csr_array | None = None  # (rows, f) activations on the given rows
+
+    @property
+    def density(self) -> Float[Tensor, "f"] | None:
+        "Share of the rows in which each latent is active."
+        if self.code is None: return None
+        return torch.from_numpy(np.bincount(self.code.indices, minlength=len(self.rows)) / self.code.shape[0])
+
+    @property
+    def energy(self) -> Float[Tensor, "f"] | None:
+        "Mean square of each latent's activation, over all rows: what it contributes to reconstructions."
+        if self.code is None: return None
+        return torch.from_numpy(np.asarray((self.code * self.code).mean(0)).ravel())
+
+# %% ../../nbs/69_consensus_study.ipynb #7120cfc9
+def labels(paths: Sequence[Path]) -> list[str]:
+    "Of each folder as much of the end of its path as tells it from the others; of one that comes twice all."
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        short = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(short)) == len(set(paths)): return short
+    return list(map(str, paths))
 
 # %% ../../nbs/69_consensus_study.ipynb #b1f1948c
-def read_dictionaries(study: ConsensusStudy) -> list[Dictionary]:
+def read_dictionaries(study: ConsensusStudy, device: str = "cpu") -> list[Dictionary]:
     "Every member of every stack; ValueError where there are fewer than two."
     found = []
-    for group, path in enumerate(study.stacks):
-        stack = load(path)
-        density = [None] * stack.config.n if study.activations is None else density_of(stack, study)
-        for i, (rows, own) in enumerate(zip(stack.decoder, density)):
-            name = path.name if stack.config.n == 1 else f"{path.name}, member {i}"
-            found.append(Dictionary(name, group, rows, own))
+    for group, (path, label) in enumerate(zip(study.stacks, labels(study.stacks))):
+        stack = load(path).to(device)
+        codes = [None] * stack.config.n if study.activations is None else codes_of(stack, study)
+        begun = None if "consensus" in stack.metadata else SAEStack(stack.config, stack.seed).to(device).decoder
+        for i, (rows, code) in enumerate(zip(stack.decoder, codes)):
+            name = label if stack.config.n == 1 else f"{label}, member {i}"
+            encoder, start = None if stack.config.tied else stack.W[i], None if begun is None else begun[i]
+            found.append(Dictionary(name, group, rows, encoder, start, code))
     if len(found) < 2: raise ValueError(f"stacks: expected at least 2 SAEs to compare, {study.stacks[0]} has 1")
     return found
 
 # %% ../../nbs/69_consensus_study.ipynb #013221e5
-def density_of(stack, study: ConsensusStudy) -> Float[Tensor, "n f"]:
-    "How often each latent is active on the given rows."
-    rows = Rows(study.activations)
+def codes_of(stack: SAEStack, study: ConsensusStudy) -> list[csr_array]:  # (rows, f) of each member
+    "What each member is active on, of the given rows."
+    rows = Rows(study.activations, study.tensor)
     chosen = rows.take(np.unique(np.linspace(0, len(rows) - 1, min(study.rows, len(rows))).astype(int)))
-    return sum(times_active(stack.encode(x)) for x in in_blocks(chosen, 1000)) / len(chosen)
+    check_rows(in_blocks(chosen, 1000))
+    codes = [positive(stack.encode(x.to(stack.W))) for x in in_blocks(chosen, 1000)]
+    return [vstack([code.csr(i) for code in codes]).tocsr() for i in range(stack.config.n)]
 
 # %% ../../nbs/69_consensus_study.ipynb #4c24afe8
 class Verdict(NamedTuple):
@@ -86,39 +119,27 @@ class Verdict(NamedTuple):
 
     consensus: Consensus
     left_out: pd.DataFrame  # from `leave_one_out`
-    found: Found  # the pairs that were joined
+    found: Agreement  # the pairs that were joined
     rows: list[Float[Tensor, "_ d"]]  # unit rows of each SAE
-    density: Float[np.ndarray, "m"] | None  # of each cluster
+    numbers: dict[str, Float[np.ndarray, "m"]]  # of each cluster: density, energy, where activations were given
 
 # %% ../../nbs/69_consensus_study.ipynb #2d2c463a
 def judge(
     dictionaries: Sequence[Dictionary],
-    threshold: float | None = None,  # by default the smallest cosine beyond chance
+    threshold: float | None = None,  # by default beyond chance and consistent
+    level: float = 0.01,  # share of the pairs that may be there by chance
 ) -> Verdict:
     "The consensus, and what support in it is worth."
-    known = dictionaries[0].density is not None
-    density = [own.density for own in dictionaries] if known else None
+    density = [own.density for own in dictionaries] if dictionaries[0].code is not None else None
     alive = [own > 0 for own in density] if density else None
     rows = as_dictionaries([own.rows for own in dictionaries], alive)
-    found = find_pairs(rows, threshold)
+    found = find_pairs(rows, threshold, level)
     groups = [own.group for own in dictionaries]
     apart = list(range(len(groups))) if len(set(groups)) == 1 else groups
-    left_out = leave_one_out(rows, found.threshold, alive, density, apart)
+    left_out = leave_one_out(rows, alive=alive, density=density, groups=apart, found=found)
     consensus = consensus_of(rows, found)
-    return Verdict(consensus, left_out, found, rows, mean_density(consensus, density) if density else None)
-
-# %% ../../nbs/69_consensus_study.ipynb #8c3a71bb
-def conclusion(table: pd.DataFrame) -> str:  # from `reappearance`
-    "The headline."
-    most, least = table.iloc[0], table.iloc[-1]
-    def share(row): return f"{row['found again']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
-    if len(table) == 1 and most["support"] == 1:
-        return f"Of the features of one SAE, {share(most)} are found again in the other."
-    others = "both others" if most["support"] == 2 else f"all {most['support']:.0f} others"
-    return (
-        f"Of features that {others} share, {share(most)} are found again by one more SAE; of features that only one "
-        f"has, {share(least)}."
-    )
+    numbers = {"density": density, "energy": [own.energy for own in dictionaries]} if density else {}
+    return Verdict(consensus, left_out, found, rows, {n: of_clusters(consensus, v) for n, v in numbers.items()})
 
 # %% ../../nbs/69_consensus_study.ipynb #fe1c296b
 def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a column a third of the densities
@@ -127,42 +148,101 @@ def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a co
     shares = left_out.groupby(["support", thirds], observed=True)["found"].mean().unstack()
     return shares.iloc[::-1].rename_axis(columns=None).reset_index()
 
+# %% ../../nbs/69_consensus_study.ipynb #ab8d73eb
+def agreement_of(one: Dictionary, other: Dictionary, pairs: Pairs, threshold: float) -> dict[str, float]:
+    "How two SAEs agree."
+    near = pairs.cosines >= threshold
+    joined = Pairs(pairs.rows[near], pairs.cols[near], pairs.cosines[near], pairs.uniqueness)
+    found = {"shared": len(joined.rows), "cosine": joined.cosines.mean().item(), "uniqueness": pairs.uniqueness}
+    if one.encoder is not None and other.encoder is not None:
+        found["also nearest by encoder"] = also_nearest(joined, one.encoder, other.encoder)
+    if one.code is not None: found["correlation"] = activity_of(joined, one.code, other.code).mean().item()
+    if one.start is not None and other.start is not None:
+        found["nearest at the start"] = also_nearest(joined, one.start, other.start)
+    return found
+
+# %% ../../nbs/69_consensus_study.ipynb #695e4920
+def two_by_two(dictionaries: Sequence[Dictionary], found: Agreement) -> pd.DataFrame:  # a row each two SAEs
+    "How all SAEs agree, two and two."
+    lines = []
+    for (i, j), pairs in found.pairs.items():
+        one, other = dictionaries[i], dictionaries[j]
+        trained = "together" if one.group == other.group else "apart"
+        numbers = agreement_of(one, other, pairs, found.threshold)
+        lines.append({"SAEs": f"{one.name} and {other.name}", "trained": trained} | numbers)
+    return pd.DataFrame(lines)
+
+# %% ../../nbs/69_consensus_study.ipynb #dfaf7d88
+def doubts(table: pd.DataFrame) -> tuple[str, ...]:  # from `two_by_two`
+    "What a reader must know: agreement that training did not make."
+    kept = table.get("nearest at the start", pd.Series(dtype=float))
+    if not (kept > 0.1).any(): return ()
+    worst = table.loc[kept.idxmax()]
+    share = f"{worst['nearest at the start']:.0%}"
+    return (f"{worst['SAEs']}: {share} of what they share was nearest at the start already. They began with the same "
+            "weights, so that their agreement says less.",)
+
 # %% ../../nbs/69_consensus_study.ipynb #3b792e12
 def figure_chance(verdict: Verdict) -> Figure:
     "Cosines of the pairs, beside those by chance."
-    chance = chance_of(verdict.rows)
     fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
     bins = np.linspace(0, 1, 61)
-    ax.hist(torch.cat([p.cosines for p in verdict.found.pairs.values()]), bins, color="#33658a", label="found")
-    ax.hist(chance, bins, color="#f6ae2d", alpha=0.7, label="by chance")
-    ax.axvline(verdict.found.threshold, color="k", lw=0.8, ls=":", label="threshold")
+    cosines = torch.cat([p.cosines for p in verdict.found.pairs.values()]).cpu()
+    ax.hist(cosines, bins, color="#33658a", label="found")
+    if verdict.found.chance is not None:
+        ax.hist(verdict.found.chance.cpu(), bins, color="#f6ae2d", alpha=0.7, label="by chance")
+    if verdict.found.threshold < 1: ax.axvline(verdict.found.threshold, color="k", lw=0.8, ls=":", label="threshold")
     ax.set(xlabel="cosine of mutually nearest latents", ylabel="pairs")
     ax.legend(frameon=False)
     return tidy(ax).figure
 
-# %% ../../nbs/69_consensus_study.ipynb #051e9595
-def figure_reappearance(left_out: pd.DataFrame) -> Figure:
-    "Found again over support."
-    fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
-    plot_reappearance(left_out, ax)
+# %% ../../nbs/69_consensus_study.ipynb #eb584bcc
+def figure_support(consensus: Consensus, numbers: dict[str, Float[np.ndarray, "m"]]) -> Figure:
+    "Support of features over tenths of their density, and of their energy."
+    fig, axs = plt.subplots(1, len(numbers), figsize=(3.6 * len(numbers), 2.8), layout="constrained", sharey=True)
+    for ax, (name, values) in zip(np.atleast_1d(axs), numbers.items()):
+        tenths = pd.qcut(pd.Series(values).rank(method="first"), 10, labels=False)
+        frame = pd.DataFrame({"tenth": tenths, "support": consensus.support.numpy()})
+        shares = pd.crosstab(frame["tenth"], frame["support"], normalize="index")
+        below = np.zeros(len(shares))
+        for i, support in enumerate(sorted(shares)):
+            colour = plt.get_cmap("viridis")(i / max(1, len(shares.columns) - 1))
+            ax.bar(shares.index + 1, shares[support], 0.9, bottom=below, color=colour, label=str(support))
+            below = below + shares[support].to_numpy()
+        ax.set(xlabel=f"tenth of {name}", ylabel="share of features", xticks=[1, 5, 10])
+        tidy(ax)
+    fig.axes[-1].legend(title="support", frameon=False, bbox_to_anchor=(1, 1), loc="upper left", reverse=True)
     return fig
 
-# %% ../../nbs/69_consensus_study.ipynb #d7143026
-def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict) -> Report:
-    "The page."
+# %% ../../nbs/69_consensus_study.ipynb #dca22625
+SHOWN = 2000  # clusters on the page; the file has all
+
+
+def clusters_of(verdict: Verdict) -> pd.DataFrame:
+    "All clusters, the best supported first, with what is known of each."
+    return verdict.consensus.table().assign(**verdict.numbers)
+
+# %% ../../nbs/69_consensus_study.ipynb #051e9595
+def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict, table: pd.DataFrame) -> Report:
+    "The page; the table is that of `two_by_two`."
     shares, consensus = reappearance(verdict.left_out), verdict.consensus
-    names = ", ".join(own.name for own in dictionaries)
-    lead = f"{len(dictionaries)} SAEs ({names}), {len(consensus.support):,} features in all."
-    report = Report("Consensus", conclusion(shares), lead)
+    names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
+    lead = f"{len(dictionaries)} SAEs, {len(consensus.support):,} features in all. {names}."
+    report = Report("Consensus", conclusion(verdict.left_out), lead, doubts(table))
     caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has."
     report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
     report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
-    known = verdict.density is not None
-    if known: report.add("By density", by_density(verdict.left_out).round(3), "Thirds of the features by density.")
+    if verdict.numbers:
+        report.add("By density", by_density(verdict.left_out).round(3), "Thirds of the features by density.")
+        what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
+        report.add("Support of rare and strong features", figure_support(consensus, verdict.numbers), what, "support")
+    both = "Shared: latents that are one. Trained together: SAEs of one folder, which a penalty may have made agree."
+    report.add("Two and two", table.round(3), both)
     near = f"Latents that are each other's nearest are one feature from a cosine of {consensus.threshold:.2f} on."
+    if not np.isfinite(consensus.threshold): near = "No pair is beyond chance."
     report.add("What is near enough", figure_chance(verdict), near, "chance")
-    table = consensus.table() if not known else consensus.table().assign(density=verdict.density)
-    report.add("Best supported features", table.head(200).round(3), "The first 200; all of them are in clusters.csv.")
+    clusters = f"The first {SHOWN:,}; all of them are in clusters.csv. Headings sort."
+    report.add("Features", clusters_of(verdict).head(SHOWN).round(4), clusters)
     return report
 
 # %% ../../nbs/69_consensus_study.ipynb #33b65898
@@ -171,17 +251,18 @@ def run_consensus(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # what support is worth
     "Compare, and write report, tables and the consensus' directions."
-    dictionaries = read_dictionaries(study)
+    dictionaries = read_dictionaries(study, options.device)
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
-    verdict = judge(dictionaries, study.threshold)
-    shares = reappearance(verdict.left_out)
+    verdict = judge(dictionaries, study.threshold, study.level)
+    shares, table = reappearance(verdict.left_out), two_by_two(dictionaries, verdict.found)
     with undo_if_empty(folder):
-        folder.write("clusters.csv", verdict.consensus.table().to_csv(index_label="cluster"))
+        folder.write("clusters.csv", clusters_of(verdict).to_csv(index_label="cluster"))
+        folder.write("two_by_two.csv", table.to_csv(index=False))
         folder.write("left_out.csv", verdict.left_out.to_csv(index=False))
         rows = {int(row.pop("support")): row for row in shares.to_dict("records")}
         numbers = {f"support {s}/{name}": value for s, row in rows.items() for name, value in row.items()}
         folder.write("metrics.json", json.dumps(finite(numbers | {"threshold": verdict.consensus.threshold}), indent=1))
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
-        report_of(dictionaries, verdict).write(folder)
+        report_of(dictionaries, verdict, table).write(folder)
     return shares
