@@ -17,7 +17,7 @@ $(READY): settings.ini setup.py constraints.txt
 	$(PIP) -e '.[all]' -c constraints.txt
 	touch $@
 
-demo: $(READY)  ## the main job: a baseline stack and an MFR stack on data with known features
+demo: $(READY)  ## the main job: plain SAEs, MFR and a consensus on data with known features
 	$(BIN)/mfr synthetic --out runs/demo --overwrite
 
 test: sync lint types  ## everything that must pass
