@@ -183,19 +183,21 @@ def sweep(args: list[str]) -> None:
 # %% ../nbs/90_cli.ipynb #04746efb
 def consensus(args: list[str]) -> None:
     "Which features several SAEs share, and how often each would be found again."
-    from mfr.studies.consensus_study import ConsensusStudy, conclusion, run_consensus
+    from mfr.studies.consensus_study import ConsensusStudy, run_consensus
     from mfr.study import RunOptions
 
-    where, again = (tyro.conf.arg(help=said) for said in ("folder of the run", "replace the run that is there"))
+    said = ("folder of the run", "replace the run that is there", "cpu, cuda, cuda:1, ...")
+    where, again, on = (tyro.conf.arg(help=words) for words in said)
     parts = [("study", Annotated[ConsensusStudy, tyro.conf.arg(name="")]),
              ("out", Annotated[Path, where], field(default=Path("runs/consensus"))),
-             ("overwrite", Annotated[bool, again], field(default=False))]
+             ("overwrite", Annotated[bool, again], field(default=False)),
+             ("device", Annotated[str, on], field(default="cpu"))]
     about = f"{consensus.__doc__} Folders of stacks, as runs/NAME/stacks/ARM-SEED."
     apart = "Trained apart on the same data: arms of one run share their starts, and agree for that alone."
     command = parse(make_dataclass("Command", parts), args, "mfr consensus", description=f"{about} {apart}")
-    shares = run_consensus(command.study, RunOptions(command.out, overwrite=command.overwrite))
+    shares = run_consensus(command.study, RunOptions(command.out, command.device, command.overwrite))
     print(shares.round(3).to_string(index=False))
-    print(f"\n{conclusion(shares)}\n\nreport: {command.out / 'report.html'}")
+    print(f"\n{shares.attrs['conclusion']}\n\nreport: {command.out / 'report.html'}")
 
 # %% ../nbs/90_cli.ipynb #b44b3410
 def bench(args: list[str]) -> None:

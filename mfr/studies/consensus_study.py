@@ -249,7 +249,7 @@ def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict, table: pd.Da
 def run_consensus(
     study: ConsensusStudy,
     options: RunOptions,  # where
-) -> pd.DataFrame:  # what support is worth
+) -> pd.DataFrame:  # what support is worth; the headline in `.attrs`
     "Compare, and write report, tables and the consensus' directions."
     dictionaries = read_dictionaries(study, options.device)
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
@@ -265,4 +265,5 @@ def run_consensus(
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
         report_of(dictionaries, verdict, table).write(folder)
+    shares.attrs["conclusion"] = conclusion(verdict.left_out)
     return shares
