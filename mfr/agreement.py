@@ -80,9 +80,11 @@ def reflected(
     seed: int,
 ) -> Float[Tensor, "g d"]:  # of the same second moments, V^T V
     "The dictionary with the sign of each of its principal axes drawn at random."
-    axes = torch.linalg.eigh(V.mT @ V).eigenvectors  # (d, d)
+    short = len(V) < V.shape[1]  # then the axes are told by how rows lie to each other
+    axes = torch.linalg.eigh(V @ V.mT if short else V.mT @ V).eigenvectors
     coins = torch.randint(2, (len(axes),), generator=torch.Generator().manual_seed(seed)).to(V) * 2 - 1
-    return V @ axes * coins @ axes.mT
+    flip = axes * coins @ axes.mT
+    return flip @ V if short else V @ flip
 
 # %% ../nbs/34_agreement.ipynb #8a54dad1
 TAIL = 0.1  # share of the pairs by chance that shows how the rest of them ends
@@ -328,8 +330,7 @@ def also_nearest(
     "The share of pairs that are nearest in other rows too, counted over a sample of them."
     some = torch.linspace(0, len(pairs.rows) - 1, min(ASKED, len(pairs.rows))).long()
     if not len(some): return math.nan
-    rows, cols = pairs.rows[some], pairs.cols[some]
-    return (nearest_rows(unit(U[rows]), unit(V)) == cols).double().mean().item()
+    return (nearest_rows(unit(U[pairs.rows[some]]), unit(V)) == pairs.cols[some]).double().mean().item()
 
 # %% ../nbs/34_agreement.ipynb #81b2b820
 def activity_of(
