@@ -34,6 +34,15 @@ class Consensus:
     family: Int[Tensor, "m"]  # clusters of one number would be one if all pairs beyond chance were joined
     threshold: float  # cosine from which on mutually nearest latents were joined
 
+    def mean_of(
+        self,
+        numbers: Sequence[Float[Tensor, "_"]] | Float[Tensor, "n f"],  # of the latents of each dictionary
+    ) -> Float[Tensor, "m"]:
+        "The number of each cluster, a mean over its latents."
+        inside = self.members >= 0  # (m, n)
+        own = torch.stack([of.cpu()[at.clamp_min(0)] for of, at in zip(numbers, self.members.mT)], 1)  # (m, n)
+        return (own * inside).sum(1) / self.support
+
     def table(self) -> pd.DataFrame:  # support, coherence, and the latent in each dictionary
         "A row a cluster."
         import pandas as pd  # half a second, only for those who look

@@ -44,9 +44,7 @@ def chosen_clusters(
     f: int,  # how many
 ) -> Int[Tensor, "_"]:  # clusters
     "The best supported clusters, the most used of equally supported ones; of a family one, as long as that lasts."
-    inside = consensus.members >= 0  # (m, n)
-    used = torch.stack([own[at.clamp_min(0)] for own, at in zip(use.cpu(), consensus.members.mT)], 1)  # (m, n)
-    mean = (used * inside).sum(1) / consensus.support
+    mean = consensus.mean_of(use)
     order = mean.argsort(descending=True, stable=True)
     order = order[consensus.support[order].argsort(descending=True, stable=True)]
     first = torch.from_numpy(np.unique(consensus.family[order].numpy(), return_index=True)[1])

@@ -26,9 +26,8 @@ from .result import Result, stack_of
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['found_in', 'of_clusters', 'leave_one_out', 'reappearance', 'plot_reappearance', 'conclusion', 'figure_reappearance',
-           'densities_of', 'live_rows', 'plain_arm', 'apart_pairs', 'Dictionaries', 'agreement_table',
-           'found_again_part']
+__all__ = ['found_in', 'leave_one_out', 'reappearance', 'plot_reappearance', 'conclusion', 'figure_reappearance', 'densities_of',
+           'live_rows', 'plain_arm', 'apart_pairs', 'Dictionaries', 'agreement_table', 'found_again_part']
 
 # %% ../nbs/59_stability.ipynb #9e4c786b
 def found_in(
@@ -41,21 +40,11 @@ def found_in(
     found[pairs.rows[pairs.cosines >= consensus.threshold].cpu()] = True
     return found
 
-# %% ../nbs/59_stability.ipynb #a3df53ba
-def of_clusters(
-    consensus: Consensus,
-    numbers: Sequence[Float[Tensor, "_"]],  # of each latent of each dictionary: its density, say
-) -> Float[np.ndarray, "m"]:
-    "The number of each cluster, a mean over its latents."
-    inside = consensus.members >= 0
-    own = torch.stack([d.cpu()[at.clamp_min(0)] for d, at in zip(numbers, consensus.members.mT)], 1)  # (m, n)
-    return ((own * inside).sum(1) / inside.sum(1)).numpy()
-
 # %% ../nbs/59_stability.ipynb #8a4da877
 @torch.no_grad()
 def leave_one_out(
     D: Float[Tensor, "n f d"] | Sequence[Float[Tensor, "_ d"]],  # dictionaries of one width
-    threshold: float | None = None,  # cosine from which on latents are joined; by default the smallest beyond chance
+    threshold: float | None = None,  # cosine from which on latents are joined; by default beyond chance and consistent
     alive: Sequence[Bool[Tensor, "_"]] | Bool[Tensor, "n f"] | None = None,  # latents that take part; None for all
     density: Sequence[Float[Tensor, "_"]] | None = None,  # of every latent
     groups: Sequence[int] | None = None,  # what each dictionary was trained with; by default all apart
@@ -70,7 +59,7 @@ def leave_one_out(
     for i, group in enumerate(groups):
         others = consensus_of([own * (g != group) for own, g in zip(rows, groups)], _apart(found, groups, group))
         columns = {"support": others.support.numpy(), "coherence": others.coherence.numpy()}
-        columns["density"] = np.nan if density is None else of_clusters(others, density)
+        columns["density"] = np.nan if density is None else others.mean_of(density)
         columns["others"] = sum(g != group for g in groups)
         parts.append(pd.DataFrame({"left out": i} | columns | {"found": found_in(others, rows[i]).numpy()}))
     return pd.concat(parts, ignore_index=True)

@@ -31,7 +31,7 @@ TINY = replace(
 
 
 def test_one_member_is_measured_without_agreement(tmp_path):
-    one = replace(TINY, n=1)
+    one = replace(TINY, n=1, merge=None)
     result = run(one.study(), RunOptions(tmp_path / "run"), one)
     numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert result.arms == ["baseline"] and not any("agreement" in name or "correlation" in name for name in numbers)

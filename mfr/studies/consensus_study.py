@@ -29,7 +29,6 @@ __all__ = ['SHOWN', 'ConsensusStudy', 'Dictionary', 'labels', 'read_dictionaries
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
-from ..code import positive
 from ..agreement import Agreement, Pairs, activity_of, also_nearest, as_dictionaries, find_pairs
 from ..consensus import Consensus, consensus_of
 from ..data.vectors import Rows, check_rows, in_blocks
@@ -39,7 +38,7 @@ from ..result import finite
 from ..runs import RunFolder, undo_if_empty, write_whole
 from ..sae import SAEStack
 from ..saving import load
-from ..stability import conclusion, figure_reappearance, leave_one_out, of_clusters, reappearance
+from ..stability import conclusion, figure_reappearance, leave_one_out, reappearance
 from ..study import RunOptions
 
 # %% ../../nbs/69_consensus_study.ipynb #c7862bcf
@@ -110,7 +109,7 @@ def codes_of(stack: SAEStack, study: ConsensusStudy) -> list[csr_array]:  # (row
     rows = Rows(study.activations, study.tensor)
     chosen = rows.take(np.unique(np.linspace(0, len(rows) - 1, min(study.rows, len(rows))).astype(int)))
     check_rows(in_blocks(chosen, 1000))
-    codes = [positive(stack.encode(x.to(stack.W))) for x in in_blocks(chosen, 1000)]
+    codes = [stack.encode(x.to(stack.W)) for x in in_blocks(chosen, 1000)]
     return [vstack([code.csr(i) for code in codes]).tocsr() for i in range(stack.config.n)]
 
 # %% ../../nbs/69_consensus_study.ipynb #4c24afe8
@@ -139,7 +138,7 @@ def judge(
     left_out = leave_one_out(rows, alive=alive, density=density, groups=apart, found=found)
     consensus = consensus_of(rows, found)
     numbers = {"density": density, "energy": [own.energy for own in dictionaries]} if density else {}
-    return Verdict(consensus, left_out, found, rows, {n: of_clusters(consensus, v) for n, v in numbers.items()})
+    return Verdict(consensus, left_out, found, rows, {n: consensus.mean_of(v).numpy() for n, v in numbers.items()})
 
 # %% ../../nbs/69_consensus_study.ipynb #fe1c296b
 def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a column a third of the densities
