@@ -26,7 +26,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import mfr
-from .runs import RunFolder, slug, write_whole
+from .files import write_whole
+from .runs import RunFolder, slug
 
 # %% auto #0
 __all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'linked_terms', 'Part',
@@ -220,11 +221,10 @@ def figure_part(
     for ax in part.content.axes:
         glossary.mark(f"{ax.get_xlabel()} {ax.get_ylabel()}", prose=False)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
-    width, height = struct.unpack(">II", png[16:24])  # the header of a PNG
+    width, height = (round(side * 96 / DPI) for side in struct.unpack(">II", png[16:24]))  # the header of a PNG
     return render(
         "figure.html",
-        width=round(width * 96 / DPI),
-        height=round(height * 96 / DPI),
+        width=width, height=height,
         data=base64.b64encode(png).decode(),
         alt=part.text or part.heading,
         caption=glossary.mark(part.text),

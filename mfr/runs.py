@@ -15,20 +15,11 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-# %% auto #0
-__all__ = ['OWN', 'write_whole', 'slug', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable',
-           'check_writable', 'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
+from .files import write_whole
 
-# %% ../nbs/42_runs.ipynb #3dcfb1fc
-def write_whole(
-    path: Path,  # in a folder that exists
-    data: bytes | str,  # text is written as UTF-8
-) -> Path:  # the same path
-    "Write a file, whole or not at all."
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data.encode() if isinstance(data, str) else data)
-    os.replace(part, path)
-    return path
+# %% auto #0
+__all__ = ['OWN', 'slug', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
+           'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
 
 # %% ../nbs/42_runs.ipynb #ad05464c
 def slug(

@@ -32,10 +32,11 @@ from ..checks import at_least, between
 from ..agreement import Agreement, Pairs, activity_of, also_nearest, as_dictionaries, find_pairs
 from ..consensus import Consensus, consensus_of
 from ..data.vectors import Rows, check_rows, in_blocks
+from ..files import write_whole
 from ..plots import tidy
 from ..report import Report
 from ..result import finite
-from ..runs import RunFolder, undo_if_empty, write_whole
+from ..runs import RunFolder, undo_if_empty
 from ..sae import SAEStack
 from ..saving import load
 from ..stability import conclusion, figure_reappearance, leave_one_out, reappearance
