@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 READY := .venv/.ready
+# as a whole dictionary_learning wants a torchvision that does not go with PyTorch for CPUs
+WITHOUT_DEPENDENCIES := dictionary-learning==0.1.0 nnsight==0.3.7 bidict python-engineio python-socketio zstandard
 
-.PHONY: help setup demo test sync lint types export notebooks lab docs hooks clean
+.PHONY: help setup interop demo test sync lint types export notebooks lab docs hooks clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -16,6 +18,10 @@ $(READY): settings.ini setup.py constraints.txt
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
 	$(PIP) -e '.[all]' -c constraints.txt
 	touch $@
+
+interop: $(READY)  ## also SAELens, sparsify and dictionary_learning; the tests that exchange SAEs with them then run
+	$(PIP) -e '.[interop]' -c constraints.txt
+	$(PIP) --no-deps $(WITHOUT_DEPENDENCIES)
 
 demo: $(READY)  ## the main job: plain SAEs, MFR and a consensus on data with known features
 	$(BIN)/mfr synthetic --out runs/demo --overwrite

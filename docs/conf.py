@@ -19,7 +19,7 @@ parts = {  # of the site, by the notebooks' numbers
     "Model": "2*",
     "Objective and training": "3[0-3]* 4[0-2]* 44*",
     "Results": "45* 5[0-6]*",
-    "Consensus": "3[45]* 43* 59* 69* 70*",
+    "Consensus": "3[457]* 43* 59* 69* 70* 71*",
     "EEG": "1[5-9]* 4[6-9]*",
     "Studies": "5[78]* 6[0-8]*",
     "Tutorials": "8*",

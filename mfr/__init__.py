@@ -8,6 +8,7 @@ from mfr.checkpoint import load_checkpoint, save_checkpoint
 from mfr.code import Code
 from mfr.consensus import Consensus, find_consensus
 from mfr.data.synthetic import Superposition, SuperpositionConfig
+from mfr.formats import export, load_foreign
 from mfr.merging import merge
 from mfr.mutual import Mutual, mutual_penalty
 from mfr.reinit import Restarts
@@ -20,6 +21,7 @@ from mfr.train import History, TrainConfig, fit
 
 __all__ = [
     "RULES", "AuxK", "AuxZipf", "Batch", "Code", "Consensus", "History", "Mutual", "Restarts", "Rule", "SAEConfig",
-    "SAEStack", "Superposition", "SuperpositionConfig", "Term", "TrainConfig", "cosine", "find_consensus", "fit",
-    "load", "load_checkpoint", "match", "merge", "mmcs", "mutual_penalty", "nearest", "save", "save_checkpoint",
+    "SAEStack", "Superposition", "SuperpositionConfig", "Term", "TrainConfig", "cosine", "export", "find_consensus",
+    "fit", "load", "load_checkpoint", "load_foreign", "match", "merge", "mmcs", "mutual_penalty", "nearest", "save",
+    "save_checkpoint",
 ]

@@ -18,9 +18,9 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 # %% auto #0
-__all__ = ['PARTS', 'COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show', 'synthetic',
-           'train', 'gpt2', 'eeg', 'denoise', 'sweep', 'consensus', 'bench', 'usage', 'main', 'guarded', 'note',
-           'complain', 'sentence_of']
+__all__ = ['PARTS', 'THEIRS', 'COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show',
+           'synthetic', 'train', 'gpt2', 'eeg', 'denoise', 'sweep', 'on_saes', 'consensus', 'compare', 'export',
+           'bench', 'usage', 'main', 'guarded', 'note', 'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -180,24 +180,66 @@ def sweep(args: list[str]) -> None:
     where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume)
     show(study_of(c.file, where), where, read_sweep(c.file))
 
-# %% ../nbs/90_cli.ipynb #04746efb
-def consensus(args: list[str]) -> None:
-    "Which features several SAEs share, and how often each would be found again."
-    from mfr.studies.consensus_study import ConsensusStudy, run_consensus
+# %% ../nbs/90_cli.ipynb #fb5fa914
+def on_saes(
+    name: str,  # of the command
+    study: type,  # a dataclass, what is to be done
+    run: Callable,  # (study, RunOptions) -> a table, its conclusion in `.attrs`
+    args: list[str],
+    about: str,  # for --help
+) -> None:
+    "Read what to do with SAEs that are there, do it, show what was found."
     from mfr.study import RunOptions
 
     said = ("folder of the run", "replace the run that is there", "cpu, cuda, cuda:1, ...")
     where, again, on = (tyro.conf.arg(help=words) for words in said)
-    parts = [("study", Annotated[ConsensusStudy, tyro.conf.arg(name="")]),
-             ("out", Annotated[Path, where], field(default=Path("runs/consensus"))),
+    parts = [("study", Annotated[study, tyro.conf.arg(name="")]),
+             ("out", Annotated[Path, where], field(default=Path("runs") / name)),
              ("overwrite", Annotated[bool, again], field(default=False)),
              ("device", Annotated[str, on], field(default="cpu"))]
-    about = f"{consensus.__doc__} Folders of stacks, as runs/NAME/stacks/ARM-SEED."
+    command = parse(make_dataclass("Command", parts), args, f"mfr {name}", description=about)
+    table = run(command.study, RunOptions(command.out, command.device, command.overwrite))
+    print(table.round(4).to_string(index=False))
+    print(f"\n{table.attrs['conclusion']}\n\nreport: {command.out / 'report.html'}")
+
+# %% ../nbs/90_cli.ipynb #04746efb
+THEIRS = "Folders of SAEs (or folders of such folders) of mfr, SAELens, sparsify or dictionary_learning."
+
+
+def consensus(args: list[str]) -> None:
+    "Which features several SAEs share, and how often each would be found again."
+    from mfr.studies.consensus_study import ConsensusStudy, run_consensus
+
     apart = "Trained apart on the same data: arms of one run share their starts, and agree for that alone."
-    command = parse(make_dataclass("Command", parts), args, "mfr consensus", description=f"{about} {apart}")
-    shares = run_consensus(command.study, RunOptions(command.out, command.device, command.overwrite))
-    print(shares.round(3).to_string(index=False))
-    print(f"\n{shares.attrs['conclusion']}\n\nreport: {command.out / 'report.html'}")
+    on_saes("consensus", ConsensusStudy, run_consensus, args, f"{consensus.__doc__} {THEIRS} {apart}")
+
+# %% ../nbs/90_cli.ipynb #8980ca5a
+def compare(args: list[str]) -> None:
+    "SAEs of any library on the same rows: L0, FVU, dead latents, what they share."
+    from mfr.studies.compare_study import CompareStudy, run_compare
+
+    on_saes("compare", CompareStudy, run_compare, args, f"{compare.__doc__} {THEIRS}")
+
+# %% ../nbs/90_cli.ipynb #7426cb74
+@dataclass
+class _Export:
+    path: Annotated[Path, tyro.conf.Positional]  # folder of a stack, or of a run
+    to: str  # saelens, sparsify or dictionary_learning
+    out: Path | None = None  # folder of what is written; by default exported/ and the library's name
+    anyway: bool = False  # even if negative activations become 0 there
+
+# %% ../nbs/90_cli.ipynb #b982002e
+def export(args: list[str]) -> None:
+    "Write the members of a stack, or of all stacks of a run, so that another library loads them."
+    from mfr.dictionaries import labels
+    from mfr.formats import export as write
+    from mfr.formats import load_foreign, sae_folders
+
+    c = parse(_Export, args, "mfr export", description=export.__doc__)
+    folders, out = sae_folders(c.path), c.out or Path("exported") / c.to
+    names = [""] if len(folders) == 1 else labels(folders)
+    for folder, name in zip(folders, names):
+        for written in write(load_foreign(folder), out / name, c.to, c.anyway): print(f"exported: {written}")
 
 # %% ../nbs/90_cli.ipynb #b44b3410
 def bench(args: list[str]) -> None:
@@ -217,7 +259,7 @@ def bench(args: list[str]) -> None:
 # %% ../nbs/90_cli.ipynb #63920277
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "synthetic": synthetic, "train": train, "gpt2": gpt2, "eeg": eeg, "consensus": consensus,
-    "sweep": sweep, "bench": bench,
+    "compare": compare, "export": export, "sweep": sweep, "bench": bench,
 }  # fmt: skip
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['write_whole', 'read_json', 'read_tensors', 'check_tensors']
+__all__ = ['write_whole', 'read_json', 'read_tensors', 'read_pt', 'check_tensors']
 
 # %% ../nbs/05_files.ipynb #3dcfb1fc
 def write_whole(
@@ -47,6 +50,20 @@ def read_tensors(
     try: return load_file(path)
     except SafetensorError as e:
         raise ValueError(f"{path}: expected a whole safetensors file, it is damaged ({e})") from e
+
+# %% ../nbs/05_files.ipynb #33bc0a15
+def read_pt(
+    path: Path,
+) -> dict[str, Tensor]:
+    "The tensors of a file of `torch.save`, by name; ValueError for what holds anything else. Nothing is unpickled."
+    if not path.is_file(): raise FileNotFoundError(f"{path}: expected a file of tensors, there is none")
+    try: tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as e:
+        raise ValueError(f"{path}: expected tensors alone, it holds Python objects, which are never unpickled") from e
+    except Exception as e:  # a damaged file may raise anything
+        raise ValueError(f"{path}: expected a whole file of tensors, it is damaged") from e
+    if isinstance(tensors, Mapping) and all(isinstance(t, Tensor) for t in tensors.values()): return dict(tensors)
+    raise ValueError(f"{path}: expected tensors by name, got {type(tensors).__name__}")
 
 # %% ../nbs/05_files.ipynb #a1b3dd7b
 def check_tensors(

@@ -91,11 +91,12 @@ class Weights(nn.Module):
         self,
         config: SAEConfig,  # sizes and variants
         seed: int = 0,  # fixes the start of every member
+        W: Float[Tensor, "n f d"] | None = None,  # encoders to begin with instead, and decoders; not copied
     ):
         super().__init__()
         n, f, d = config.n, config.d_hidden, config.d_in
         self.config, self.seed = config, seed
-        self.W = nn.Parameter(torch.stack([start(f, d, seed, i) for i in range(n)]))  # (n, f, d)
+        self.W = nn.Parameter(torch.stack([start(f, d, seed, i) for i in range(n)]) if W is None else W)  # (n, f, d)
         self.c = nn.Parameter(torch.zeros(n, f))  # (n, f)
         self.W_dec = None if config.tied else nn.Parameter(self.W.detach().clone())  # (n, f, d)
         learnt = config.decoder_bias is True
@@ -150,8 +151,8 @@ class Pass(NamedTuple):
 class SAEStack(Weights):
     "n sparse autoencoders, trained as one module (paper, section 2)."
 
-    def __init__(self, config: SAEConfig, seed: int = 0):
-        super().__init__(config, seed)
+    def __init__(self, config: SAEConfig, seed: int = 0, W: Float[Tensor, "n f d"] | None = None):
+        super().__init__(config, seed, W)
         self.rule: Rule = RULES[config.select](config)  # chooses what is active
         self.metadata: dict = {}  # what it was trained on: anything that JSON can hold, saved with it
 
@@ -210,7 +211,8 @@ def _pass(stack: SAEStack, batch: Batch, precision: Precision) -> Pass:
 # %% ../nbs/24_sae.ipynb #bd2dc1aa
 def _alone(stack: SAEStack, i: int) -> SAEStack:
     "A copy of member i; whatever a stack keeps has its members in front."
-    alone = SAEStack(replace(stack.config, n=1, k=stack.config.ks[i]), stack.seed).to(stack.W)
+    config = replace(stack.config, n=1, k=stack.config.ks[i])
+    alone = SAEStack(config, stack.seed, torch.empty_like(stack.W[i : i + 1])).to(stack.W)
     alone.load_state_dict({name: p[i : i + 1] for name, p in stack.state_dict().items()})
     alone.metadata = copy.deepcopy(stack.metadata)
     if not stack.W.requires_grad: alone.requires_grad_(False)

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import torch
 from safetensors.torch import save as safetensors_bytes
 
 from .files import check_tensors, read_json, read_tensors, write_whole
@@ -46,7 +47,7 @@ def load(
             files = "config.json and model.safetensors"
             raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}")
     config, seed, metadata = _config(path / "config.json")
-    stack = SAEStack(config, seed)
+    stack = SAEStack(config, seed, torch.empty(config.n, config.d_hidden, config.d_in))
     tensors = read_tensors(path / "model.safetensors")
     check_tensors(path / "model.safetensors", tensors, {name: tuple(p.shape) for name, p in stack.state_dict().items()})
     stack.load_state_dict(tensors)

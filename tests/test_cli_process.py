@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from mfr import load
@@ -63,12 +64,13 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["eeg", "--simulation.seconds", "1"], "seconds: expected at least 5, got 1"),
     (["eeg", "--select", "gradient"], "needs no gradients"),
     (["synthetic", "--select", "gradient"], "readout: expected 'linear' or 'mlp'"),
-    (["synthetic", "--select", "nonsense"], "select: expected 'topk', 'mutual', 'feature' or 'gradient'"),
+    (["synthetic", "--select", "nonsense"], "select: expected 'topk', 'mutual', 'feature', 'gradient'"),
     (["synthetic", "--beta", "3"], "beta: expected 1 unless select is 'gradient', got 3"),
     (["synthetic", "--aux", "nonsense"], "aux: expected k or zipf, or none"),
     (["synthetic", "--readout", "linear"], "small"),
     (["consensus"], "stacks: expected at least 1, got 0"),
-    (["consensus", "missing-a", "missing-b"], "missing-a has no config.json"),
+    (["consensus", "missing-a", "missing-b"], "expected a folder, missing-a is none"),
+    (["compare", "a", "b"], "--activations"),
     (["fly"], "expected one of the commands"),
 ])
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
@@ -88,6 +90,21 @@ def test_which_features_two_runs_share(tmp_path):
     assert any(words in r.stdout for words in said)
     names = {"clusters.csv", "left_out.csv", "metrics.json", "consensus.safetensors", "report.html", "config.json"}
     assert names <= {path.name for path in (tmp_path / "shared").iterdir()}
+
+
+def test_saes_go_out_and_are_compared(tmp_path):
+    "Stacks of a run as another library's SAEs; they come back as what they were."
+    mfr("synthetic", *SMALL, "--steps", 60, "--out", tmp_path / "run", check=True)
+    r = mfr("export", tmp_path / "run", "--to", "saelens", "--out", tmp_path / "theirs", check=True)
+    assert r.stdout.count("exported: ") == len(list((tmp_path / "theirs").rglob("cfg.json"))) > 2
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(200, 64)).astype("float32"))
+    both = tmp_path / "run" / "stacks" / "baseline-0", tmp_path / "theirs" / "baseline-0"
+    r = mfr("compare", *both, "--activations", tmp_path / "rows.npy", "--out", tmp_path / "compared", check=True)
+    with open(tmp_path / "compared" / "members.csv") as file: lines = list(csv.DictReader(file))
+    fvu = [round(float(line["FVU"]), 5) for line in lines]
+    assert len(fvu) % 2 == 0 and fvu[::2] == fvu[1::2] and "leaves the least variance unexplained" in r.stdout
+    r = mfr("export", tmp_path / "run", "--to", "saelens", "--out", tmp_path / "theirs")
+    assert r.returncode == 2 and "expected a folder without an SAE" in r.stderr
 
 
 def test_parts_of_a_training_by_option(tmp_path):

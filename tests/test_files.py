@@ -4,8 +4,9 @@
 
 import pytest
 import torch
+from pathlib import Path
 from safetensors.torch import save_file
-from mfr.files import read_json, read_tensors, write_whole
+from mfr.files import read_json, read_pt, read_tensors, write_whole
 
 
 # %% ../nbs/05_files.ipynb #bcf67c0e
@@ -25,3 +26,16 @@ def test_files_have_ordinary_permissions(tmp_path):
     (tmp_path / "ordinary").write_text("")
     whole = write_whole(tmp_path / "whole", b"1")
     assert whole.stat().st_mode == (tmp_path / "ordinary").stat().st_mode and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_pickle_is_refused(tmp_path):
+    "Tensors are read; an object, a cut file and what is no file of tensors are not."
+    torch.save({"W": torch.ones(2)}, tmp_path / "good.pt")
+    assert read_pt(tmp_path / "good.pt")["W"].equal(torch.ones(2))
+    torch.save({"W": Path("here")}, tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match="tensors alone, it holds Python objects"): read_pt(tmp_path / "bad.pt")
+    torch.save([torch.ones(2)], tmp_path / "list.pt")
+    with pytest.raises(ValueError, match="expected tensors by name, got list"): read_pt(tmp_path / "list.pt")
+    for content in (b"", b"hello", (tmp_path / "good.pt").read_bytes()[:-50]):
+        (tmp_path / "cut.pt").write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut\.pt: expected"): read_pt(tmp_path / "cut.pt")

@@ -11,8 +11,7 @@ from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import save
 from mfr.study import RunOptions
-from pathlib import Path
-from mfr.studies.consensus_study import ConsensusStudy, judge, labels, read_dictionaries, run_consensus, two_by_two
+from mfr.studies.consensus_study import ConsensusStudy, dictionaries_of, judge, run_consensus, two_by_two
 
 
 # %% ../nbs/69_consensus_study.ipynb #77dd2a53
@@ -32,7 +31,7 @@ def saved(folder, **kw):
 
 
 def test_members_of_a_folder_are_a_group(tmp_path):
-    found = read_dictionaries(saved(tmp_path, n=2))
+    found = dictionaries_of(saved(tmp_path, n=2))
     assert [own.group for own in found] == [0, 0, 1, 1] and found[3].name == "sae-1, member 1"
     left_out = judge(found, threshold=0.0).left_out
     assert left_out["support"].max() == 2 and set(left_out["others"]) == {2}
@@ -40,7 +39,7 @@ def test_members_of_a_folder_are_a_group(tmp_path):
 
 def test_one_stack_is_compared_within(tmp_path):
     one = ConsensusStudy((saved(tmp_path, n=3).stacks[0],))
-    left_out = judge(read_dictionaries(one)).left_out
+    left_out = judge(dictionaries_of(one)).left_out
     assert left_out["left out"].nunique() == 3
 
 
@@ -55,7 +54,7 @@ def test_a_shared_start_is_told(tmp_path):
 
 def test_untied_saes_are_compared_by_their_encoders_too(tmp_path):
     study = saved(tmp_path, tied=False)
-    own = read_dictionaries(ConsensusStudy((study.stacks[0],) * 2, activations=tmp_path / "rows.npy"))
+    own = dictionaries_of(ConsensusStudy((study.stacks[0],) * 2, activations=tmp_path / "rows.npy"))
     table = two_by_two(own, judge(own, threshold=0.5).found)
     assert table["also nearest by encoder"].tolist() == [1] and table["correlation"].iloc[0] > 0.999
 
@@ -71,16 +70,10 @@ def test_the_same_sae_twice_is_found_again(tmp_path):
 def test_dead_latents_are_no_features(tmp_path):
     study = saved(tmp_path)
     counted = ConsensusStudy(study.stacks, activations=tmp_path / "rows.npy")
-    own = read_dictionaries(counted)[0]
+    own = dictionaries_of(counted)[0]
     assert own.density.shape == (48,) and 0 < own.density.sum() <= 2 + 1e-6
-    alive = sum(int((d.density > 0).sum()) for d in read_dictionaries(counted))
-    assert judge(read_dictionaries(counted)).consensus.support.sum() == alive
-
-
-def test_folders_of_one_name_are_told_apart():
-    assert labels([Path("runs/a/stacks/x"), Path("runs/b/stacks/x")]) == ["a/stacks/x", "b/stacks/x"]
-    assert labels([Path("runs/a/x"), Path("runs/b/y")]) == ["x", "y"]
-    assert labels([Path("a/x"), Path("a/x"), Path("b/x")]) == ["a/x", "a/x", "b/x"]
+    alive = sum(int((d.density > 0).sum()) for d in dictionaries_of(counted))
+    assert judge(dictionaries_of(counted)).consensus.support.sum() == alive
 
 
 def test_saes_that_share_nothing_say_so(tmp_path):

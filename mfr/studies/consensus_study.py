@@ -19,26 +19,22 @@ import tyro
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from safetensors.torch import save as safetensors_bytes
-from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SHOWN', 'ConsensusStudy', 'Dictionary', 'labels', 'read_dictionaries', 'codes_of', 'Verdict', 'judge', 'by_density',
-           'agreement_of', 'two_by_two', 'doubts', 'figure_chance', 'figure_support', 'clusters_of', 'report_of',
-           'run_consensus']
+__all__ = ['SHOWN', 'ConsensusStudy', 'dictionaries_of', 'Verdict', 'judge', 'by_density', 'agreement_of', 'two_by_two', 'doubts',
+           'figure_chance', 'figure_support', 'clusters_of', 'report_of', 'run_consensus']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
 from ..agreement import Agreement, Pairs, activity_of, also_nearest, as_dictionaries, find_pairs
 from ..consensus import Consensus, consensus_of
-from ..data.vectors import Rows, check_rows, in_blocks
+from ..dictionaries import Dictionary, read_dictionaries, sample_of
 from ..files import write_whole
 from ..plots import tidy
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty
-from ..sae import SAEStack
-from ..saving import load
 from ..stability import conclusion, figure_reappearance, leave_one_out, reappearance
 from ..study import RunOptions
 
@@ -47,7 +43,7 @@ from ..study import RunOptions
 class ConsensusStudy:
     "What is compared."
 
-    stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of trained stacks; each member is an SAE
+    stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of SAEs, also SAELens's, sparsify's
     threshold: float | None = None  # cosine from which on latents are one; by default beyond chance and consistent
     level: float = 0.01  # share of the pairs that may be there by chance
     activations: Path | None = None  # rows (.npy or .safetensors) to count on which latents are alive, and how dense
@@ -58,60 +54,11 @@ class ConsensusStudy:
         at_least(1, stacks=len(self.stacks), rows=self.rows)
         between(0, 1, level=self.level, **({} if self.threshold is None else {"threshold": self.threshold}))
 
-# %% ../../nbs/69_consensus_study.ipynb #a80aa0e4
-class Dictionary(NamedTuple):
-    "One SAE."
-
-    name: str
-    group: int  # number of its folder
-    rows: Float[Tensor, "f d"]  # of the decoder
-    encoder: Float[Tensor, "f d"] | None = None  # its rows, where they are not the decoder's
-    start: Float[Tensor, "f d"] | None = None  # of the decoder before training, where it is known
-    code: csr_array | None = None  # (rows, f) activations on the given rows
-
-    @property
-    def density(self) -> Float[Tensor, "f"] | None:
-        "Share of the rows in which each latent is active."
-        if self.code is None: return None
-        return torch.from_numpy(np.bincount(self.code.indices, minlength=len(self.rows)) / self.code.shape[0])
-
-    @property
-    def energy(self) -> Float[Tensor, "f"] | None:
-        "Mean square of each latent's activation, over all rows: what it contributes to reconstructions."
-        if self.code is None: return None
-        return torch.from_numpy(np.asarray((self.code * self.code).mean(0)).ravel())
-
-# %% ../../nbs/69_consensus_study.ipynb #7120cfc9
-def labels(paths: Sequence[Path]) -> list[str]:
-    "Of each folder as much of the end of its path as tells it from the others; of one that comes twice all."
-    for parts in range(1, max(len(path.parts) for path in paths) + 1):
-        short = ["/".join(path.parts[-parts:]) for path in paths]
-        if len(set(short)) == len(set(paths)): return short
-    return list(map(str, paths))
-
-# %% ../../nbs/69_consensus_study.ipynb #b1f1948c
-def read_dictionaries(study: ConsensusStudy, device: str = "cpu") -> list[Dictionary]:
-    "Every member of every stack; ValueError where there are fewer than two."
-    found = []
-    for group, (path, label) in enumerate(zip(study.stacks, labels(study.stacks))):
-        stack = load(path).to(device)
-        codes = [None] * stack.config.n if study.activations is None else codes_of(stack, study)
-        begun = None if "consensus" in stack.metadata else SAEStack(stack.config, stack.seed).to(device).decoder
-        for i, (rows, code) in enumerate(zip(stack.decoder, codes)):
-            name = label if stack.config.n == 1 else f"{label}, member {i}"
-            encoder, start = None if stack.config.tied else stack.W[i], None if begun is None else begun[i]
-            found.append(Dictionary(name, group, rows, encoder, start, code))
-    if len(found) < 2: raise ValueError(f"stacks: expected at least 2 SAEs to compare, {study.stacks[0]} has 1")
-    return found
-
-# %% ../../nbs/69_consensus_study.ipynb #013221e5
-def codes_of(stack: SAEStack, study: ConsensusStudy) -> list[csr_array]:  # (rows, f) of each member
-    "What each member is active on, of the given rows."
-    rows = Rows(study.activations, study.tensor)
-    chosen = rows.take(np.unique(np.linspace(0, len(rows) - 1, min(study.rows, len(rows))).astype(int)))
-    check_rows(in_blocks(chosen, 1000))
-    codes = [stack.encode(x.to(stack.W)) for x in in_blocks(chosen, 1000)]
-    return [vstack([code.csr(i) for code in codes]).tocsr() for i in range(stack.config.n)]
+# %% ../../nbs/69_consensus_study.ipynb #aa055f28
+def dictionaries_of(study: ConsensusStudy, device: str = "cpu") -> list[Dictionary]:
+    "Every SAE that is compared, encoded where there are rows."
+    sample = None if study.activations is None else sample_of(study.activations, study.tensor, study.rows)
+    return read_dictionaries(study.stacks, sample, device)
 
 # %% ../../nbs/69_consensus_study.ipynb #4c24afe8
 class Verdict(NamedTuple):
@@ -251,7 +198,7 @@ def run_consensus(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # what support is worth; the headline in `.attrs`
     "Compare, and write report, tables and the consensus' directions."
-    dictionaries = read_dictionaries(study, options.device)
+    dictionaries = dictionaries_of(study, options.device)
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
     verdict = judge(dictionaries, study.threshold, study.level)
     shares, table = reappearance(verdict.left_out), two_by_two(dictionaries, verdict.found)
