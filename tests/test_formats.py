@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from mfr.formats import Directions, KINDS, LAYOUTS, export, load_foreign, sae_folders
 
 
-# %% ../nbs/27_formats.ipynb #de626187
+# %% ../nbs/27_formats.ipynb #54debbd9
 THRESHOLDS = ["saelens", "dictionary_learning"]
 
 
@@ -132,7 +132,7 @@ def test_configurations_from_before_version_6(tmp_path):
     test_close(load_foreign(folder)(x)[0] - stack.b, 2 * (stack(x)[0] - stack.b), eps=1e-4)
 
 
-# %% ../nbs/27_formats.ipynb #5857048e
+# %% ../nbs/27_formats.ipynb #75ed8dbf
 NEEDED = "needs the other libraries: make interop"
 
 
@@ -177,9 +177,10 @@ def test_ours_in_theirs(tmp_path, select, to, tied):
 def test_what_we_say_about_it_arrives_in_saelens(tmp_path):
     saelens = pytest.importorskip("sae_lens", reason=NEEDED)
     stack, _ = trained_by("topk")
-    stack.metadata = {"language_model": {"model": "gpt2", "path": "transformer.h.3"}, "consensus": {"support": [2, 1]}}
+    module = {"model": "gpt2", "path": "transformer.h.3", "side": "output", "length": 128}
+    stack.metadata = {"language_model": module, "consensus": {"support": [2, 1]}}
     metadata = saelens.SAE.load_from_disk(export(stack, tmp_path, "saelens")[0]).cfg.metadata
-    assert (metadata.model_name, metadata.hook_name) == ("gpt2", "transformer.h.3")
+    assert (metadata.model_name, metadata.hook_name, metadata.context_size) == ("gpt2", "transformer.h.3", 128)
     assert metadata.mfr["consensus"]["support"] == [2, 1]
 
 

@@ -24,7 +24,7 @@ warnings.formatwarning = placeless
 
 # Numba's cache of a cell does not see changes in other cells
 shutil.rmtree(Path(get_ipython_cache_dir()) / "numba_cache", ignore_errors=True)
-skip = set(get_config().tst_flags.split())
+skip = set(get_config().tst_flags.split()) - set(os.environ.get("MFR_NB_FLAGS", "").split())
 
 
 def no_eval(cell):
@@ -37,7 +37,7 @@ def no_eval(cell):
 for fn in [Path(p).resolve() for p in sys.argv[1:]] or sorted(get_config().nbs_path.glob("*.ipynb")):
     nb, shell = read_nb(fn), CaptureShell(fn, mpl_format="png")
     for c in nb.cells:
-        if c.cell_type == "code": c.outputs = []
+        if not no_eval(c): c.outputs = []
     os.chdir(fn.parent)
     shell.run_all(nb, exc_stop=True, preproc=no_eval)
     write_nb(nb, fn)

@@ -102,8 +102,8 @@ def verdict(table: pd.DataFrame) -> str:
     coded = table.dropna(subset="FVU") if "FVU" in table else table[:0]
     if len(coded) < 2: return "Fewer than two of these SAEs have codes that are computed here."
     best, worst = coded.iloc[0], coded.iloc[-1]
-    said = f"{best['SAE']} leaves the least variance unexplained, {best['FVU']:.4f} with {best['L0']:.1f} active latents"
-    said += f"; {worst['SAE']} the most, {worst['FVU']:.4f} with {worst['L0']:.1f}."
+    said = f"{best['SAE']} leaves the least variance unexplained, {best['FVU']:.4f} at L0 {best['L0']:.1f}"
+    said += f", {worst['SAE']} the most, {worst['FVU']:.4f} at L0 {worst['L0']:.1f}."
     return f"{said} Of their latents {table['shared'].min():.0%} to {table['shared'].max():.0%} are in the others too."
 
 # %% ../../nbs/71_compare_study.ipynb #27fb6aaa

@@ -145,6 +145,10 @@ class Activations:
     @property
     def name(self) -> str: return f"{self.study.path} of {self.study.model}"
 
+    @property
+    def metadata(self) -> dict:  # goes into every stack
+        return {"language_model": {name: getattr(self.study, name) for name in ("model", "path", "side", "length")}}
+
     @cached_property
     def d_in(self) -> int: return activations(self, self.test[0][:1]).shape[1]
 
