@@ -19,7 +19,7 @@ def outputs(cell):
         elif text and "image/png" not in d: yield "\n".join(f"    {ln}".rstrip() for ln in text.rstrip().splitlines())
 
 
-def local_links(text): return re.sub(r"\]\((?=\w+\.ipynb)", "](nbs/", text)  # the README stands one folder higher
+def local_links(text): return re.sub(r"\]\((?=\w+\.ipynb|images/)", "](nbs/", text)  # the README is one folder higher
 
 
 def readme(cfg):
