@@ -8,7 +8,7 @@ ALL = ("gpt2", "eeg", "dev")  # of extra [all]; other libraries, which are excha
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
-extras = {e: cfg[f"{e}_requirements"].split() for e in ("gpt2", "eeg", "models", "interop", "bench", "dev")}
+extras = {e: cfg[f"{e}_requirements"].split() for e in ("gpt2", "eeg", "models", "track", "interop", "bench", "dev")}
 
 setup(
     name=cfg["lib_name"],

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
@@ -168,6 +168,7 @@ class _Sweep:
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with a run that was cut off, or whose file has grown
+    track: Literal["tensorboard", "wandb"] | None = None  # show training as it goes on, see OUT/tracking
 
 # %% ../nbs/90_cli.ipynb #44616ef8
 def sweep(args: list[str]) -> None:
@@ -177,7 +178,7 @@ def sweep(args: list[str]) -> None:
     from mfr.sweep import sweep as study_of
 
     c = parse(_Sweep, args, "mfr sweep", description=sweep.__doc__)
-    where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume)
+    where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume, c.track)
     show(study_of(c.file, where), where, read_sweep(c.file))
 
 # %% ../nbs/90_cli.ipynb #fb5fa914
@@ -253,6 +254,7 @@ def bench(args: list[str]) -> None:
     parts = [("study", Annotated[BenchStudy, tyro.conf.arg(name="")], field(default=BenchStudy())),
              ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=RunOptions(Path("runs/bench"))))]
     command = parse(make_dataclass("Command", parts), args, "mfr bench", description=f"{about} Keep the machine idle.")
+    if command.options.track: raise Refused(f"track: expected None for a benchmark, got {command.options.track!r}")
     print(run(command.study, command.options).to_string(index=False))
     print(f"\nreport: {command.options.out / 'report.html'}")
 
@@ -312,7 +314,7 @@ def complain(sentence: str, status: int = 2) -> int:
 # %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
-    "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop",
+    "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop", "tensorboard": "track", "wandb": "track",
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ OWN = (
     "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "steering.csv",
     "history.csv", "restarts.csv", "rivals.csv",
     "clusters.csv", "two_by_two.csv", "left_out.csv", "consensus.safetensors",
-    "figures", "stacks", "checkpoints", "activations", "measured",
+    "figures", "stacks", "checkpoints", "activations", "measured", "tracking",
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@
 # %% ../nbs/57_session.ipynb #33aa583b
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -14,15 +16,17 @@ from typing import Any, NamedTuple
 import torch
 
 from .arms import Arm, Source, folder_of, key
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint, settings_of
 from .merging import LOOK, shared
 from .runs import RunFolder
 from .sae import SAEStack
 from .saving import save
+from .track import Kind, Tracking, check_tracker, tracker
 from .train import History, Trainer, train
 
 # %% auto #0
-__all__ = ['RunOptions', 'Sources', 'Trained', 'Interrupted', 'Session', 'trainer_of', 'keep', 'tuned_consensus', 'train_arm']
+__all__ = ['RunOptions', 'Sources', 'Trained', 'Interrupted', 'Session', 'trainer_of', 'keep', 'watched', 'tuned_consensus',
+           'train_arm']
 
 # %% ../nbs/57_session.ipynb #35483599
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ class RunOptions:
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with a run that was cut off, or extend it with more steps or seeds
+    track: Kind | None = None  # show training as it goes on; OUT/tracking has what "tensorboard" or "wandb" shows
 
     def __post_init__(self):
+        if self.track: check_tracker(self.track)
         try: device = torch.device(self.device)
         except RuntimeError as e: raise ValueError(f"device: expected 'cpu' or 'cuda', got {self.device!r}") from e
         if device.type == "cuda" and not torch.cuda.is_available():
@@ -118,6 +124,23 @@ def keep(session: Session, arm: str, seed: int, trainer: Trainer, before: int = 
         steps = f"after {trainer.t} of {trainer.config.steps} steps"
         raise Interrupted(f"interrupted: {arm}, seed {seed}, {steps}; {place} has its stack, --resume goes on")
 
+# %% ../nbs/57_session.ipynb #9f8883a4
+@contextmanager
+def watched(
+    session: Session,
+    trainer: Trainer,
+    name: str,  # of the folder
+) -> Iterator[None]:
+    "While it lasts, a trainer's rows are shown where the options say; by default nowhere."
+    kind = session.options.track
+    if not kind or trainer.t >= trainer.config.steps:
+        yield
+        return
+    shown = tracker(kind, session.folder.path / "tracking" / name, settings_of(trainer), trainer.t)
+    trainer.tracking = Tracking(shown)
+    try: yield
+    finally: shown.close()
+
 # %% ../nbs/57_session.ipynb #ec7828c3
 def tuned_consensus(session: Session, arm: str, seed: int, members: Trainer) -> Trainer:  # at its end
     "What the members share, as one SAE, tuned."
@@ -126,7 +149,8 @@ def tuned_consensus(session: Session, arm: str, seed: int, members: Trainer) -> 
     first = list(islice(batches, LOOK))
     tuning = config.merge.tuning(config.train)
     trainer = Trainer(shared(members.stack, first), tuning, track and track(source))
-    train(trainer, chain(first, batches), label=f"{arm}, seed {seed}")
+    with watched(session, trainer, folder_of(arm, seed) + "-tuned"):
+        train(trainer, chain(first, batches), label=f"{arm}, seed {seed}")
     for row in trainer.history.rows: row["step"] += members.t
     trainer.history.seconds += members.history.seconds
     return trainer
@@ -142,7 +166,9 @@ def train_arm(
     trainer = trainer_of(session, arm, seed)
     checkpoint = session.folder.checkpoint(session.key(arm, seed, steps=False))
     batches = source.batches(study.batch_size, seed, trainer.t)
-    try: train(trainer, batches, partial(save_checkpoint, path=checkpoint), label=f"{arm}, seed {seed}")
+    try:
+        with watched(session, trainer, folder_of(arm, seed)):
+            train(trainer, batches, partial(save_checkpoint, path=checkpoint), label=f"{arm}, seed {seed}")
     finally: keep(session, arm, seed, trainer)
     save_checkpoint(trainer, checkpoint)
     if config.merge:

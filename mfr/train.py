@@ -24,16 +24,18 @@ from tqdm import tqdm
 from .aux import AuxK, AuxZipf
 from .batch import as_batch
 from .checks import above, at_least, between, one_of
+from .code import Code
 from .mutual import Mutual
 from .reinit import Restart, Restarts, due, inactivity
 from .sae import Pass, SAEStack, centre, restart
 from .select import Precision
 from .terms import Term
+from .track import Tracker, Tracking
 
 # %% auto #0
 __all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
-           'Trainer', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on', 'train', 'Clock',
-           'progress', 'advance', 'fit']
+           'Trainer', 'begin', 'observe', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on',
+           'train', 'Clock', 'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -148,14 +150,14 @@ class Trainer:
     ):
         open_for_training(stack)
         self.stack, self.config, self.track = stack, config, track
+        self.tracking: Tracking | None = None  # who is told each row
         self.t, self.history = 0, History()
         self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
         self.members = member_views(stack)
         views = chain.from_iterable(self.members)
         self.optimizer = torch.optim.AdamW(views, weight_decay=config.weight_decay, fused=True)
         self.broken = torch.zeros((), device=stack.W.device)  # batches left out because something was not finite
-        if self.restarts: self.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
-        for term in self.terms: term.begin(stack)
+        begin(self)
 
     def step(self, item: object) -> None:
         "One batch, whatever form it has: forward, backward, update; then judge the starts and keep the record."
@@ -164,9 +166,22 @@ class Trainer:
         guard(self, out, total)
         update(self, total)
         self.t += 1
-        if self.restarts and self.restarts.watches(self.t): self.restarts.activity.update(out.code)
+        observe(self, out.code)
         record(self, out)
         if self.restarts: begin_again(self, self.restarts)
+
+# %% ../nbs/40_train.ipynb #c235dbbb
+def begin(trainer: Trainer) -> None:
+    "Tell restarts and terms which stack it is."
+    stack = trainer.stack
+    if trainer.restarts: trainer.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
+    for term in trainer.terms: term.begin(stack)
+
+# %% ../nbs/40_train.ipynb #a7db22d7
+def observe(trainer: Trainer, code: Code) -> None:
+    "Count what is active, for those who judge starts and those who watch."
+    if trainer.restarts and trainer.restarts.watches(trainer.t): trainer.restarts.activity.update(code)
+    if trainer.tracking: trainer.tracking.usage.update(code)
 
 # %% ../nbs/40_train.ipynb #680a235e
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
@@ -216,6 +231,7 @@ def record(trainer: Trainer, out: Pass) -> None:
         row |= {"loss": loss.tolist(), "fvu": (loss / out.target.var(0, correction=0).mean()).tolist()}
         for term in trainer.terms: row |= term.log()
         if trainer.track: row |= trainer.track(trainer.stack)
+        if trainer.tracking: trainer.tracking.log({"step": trainer.t} | row, lr_at(config, trainer.t - 1))
     if trainer.restarts and trainer.restarts.watches(trainer.t):
         row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
     if row: trainer.history.rows.append({"step": trainer.t} | row)
@@ -318,9 +334,12 @@ def fit(
     batches: Iterable,  # of tensors, arrays, pairs (x, target), `Batch`es, or what a DataLoader gives
     config: TrainConfig,  # steps, learning rate, penalty, restarts
     track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more for each row of the history
+    tracker: Tracker | None = None,  # is told each row as it comes, see `mfr.track`
 ) -> History:  # rows, restarts, whether it was interrupted
     "Train every member of a stack on each batch (paper, sections 3 and 4). Ctrl-C ends it after the current step."
-    history = train(Trainer(stack, config, track), batches)
+    trainer = Trainer(stack, config, track)
+    if tracker: trainer.tracking = Tracking(tracker)
+    history = train(trainer, batches)
     last = history.column("fvu")[1]
     if last and (bad := [i for i, v in enumerate(last[-1]) if v > 1]):
         many = f"member {bad[0]} has" if len(bad) == 1 else f"members {', '.join(map(str, bad))} have"

@@ -17,7 +17,7 @@ from mfr.mutual import warmup
 from mfr.reinit import Restarts
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
-from mfr.train import STRETCH, TrainConfig, Trainer, fit, train
+from mfr.train import STRETCH, TrainConfig, Trainer, fit, lr_at, train
 
 
 # %% ../nbs/40_train.ipynb #387b6ee4
@@ -86,6 +86,28 @@ def test_batches_in_any_form_give_the_same():
         fit(stack, form, TrainConfig(steps=6))
         weights.append(stack.W.detach())
     assert all(w.equal(weights[0]) for w in weights)
+
+
+def test_a_tracker_is_told_each_row_and_changes_nothing():
+    class Listening:
+        def __init__(self): self.told = []
+        def log(self, *said): self.told.append(said)
+        def close(self): pass
+
+    (plain, batches), (watched, _), listening = tiny(k=3), tiny(k=3), Listening()
+    config = TrainConfig(steps=10, lr=0.01, lr_decay=0.5, mutual=Mutual(), log_every=4)
+    history = fit(plain, batches, config)
+    assert fit(watched, tiny(k=3)[1], config, tracker=listening).rows == history.rows
+    assert all(p.equal(q) for p, q in zip(plain.parameters(), watched.parameters()))
+    assert [step for step, _, _ in listening.told] == [4, 8, 10]
+    for row, (_, numbers, spreads) in zip(history.rows, listening.told):
+        assert [numbers[f"loss/{i}"] for i in range(3)] == row["loss"] and numbers["penalty"] == row["penalty"]
+        assert [numbers[f"FVU/{i}"] for i in range(3)] == row["fvu"]
+        for i in range(3):  # k = 3 of all that were active since the last row
+            density = 10 ** spreads[f"log10 density/{i}"]
+            test_close(density.sum().item(), 3, eps=1e-6)
+            assert numbers[f"dead/{i}"] == pytest.approx(1 - len(density) / plain.config.d_hidden)
+    test_close([numbers["lr"] for _, numbers, _ in listening.told], [lr_at(config, t) for t in (3, 7, 9)], eps=1e-12)
 
 
 def test_an_early_end_is_said():
