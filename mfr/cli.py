@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
@@ -123,7 +124,7 @@ def train(args: list[str]) -> None:
     "Stacks of SAEs on your own vectors, with and without MFR, beside PCA."
     study_command("train", args, train.__doc__)
 
-# %% ../nbs/90_cli.ipynb #164b73d7
+# %% ../nbs/90_cli.ipynb #bcd82543
 def quiet() -> None:
     "No progress bars of transformers where nobody looks."
     with suppress(ImportError):  # told when it is needed
@@ -138,7 +139,7 @@ def gpt2(args: list[str]) -> None:
     quiet()
     study_command("gpt2", args, f"{gpt2.__doc__} {models}")
 
-# %% ../nbs/90_cli.ipynb #c02c076f
+# %% ../nbs/90_cli.ipynb #d159c0de
 @dataclass
 class _Capture:
     model: Annotated[str, tyro.conf.Positional]  # "tiny", "minilm", a model of the Hugging Face Hub, or a local folder
@@ -152,7 +153,7 @@ class _Capture:
     at_once: int = 16  # sequences that the model reads at once
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
 
-# %% ../nbs/90_cli.ipynb #bfa2bef3
+# %% ../nbs/90_cli.ipynb #4bc895ca
 def capture(args: list[str]) -> None:
     "Store what modules of a model compute on a text, all in one pass; goes on where it was cut off."
     from mfr.checks import at_least
@@ -169,7 +170,7 @@ def capture(args: list[str]) -> None:
     sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
     folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
     for store in capture_to_stores(model, sequences, folders, c.at_once):
-        print(f"{len(store):,} rows of {store.d}: mfr train --activations {store.folder}")
+        print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
 
 # %% ../nbs/90_cli.ipynb #f0e922de
 def eeg(args: list[str]) -> None:

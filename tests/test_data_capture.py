@@ -155,6 +155,19 @@ def test_several_stores_go_on_together(tmp_path):
     assert rows[:].equal(read), "a folder that anything reads"
 
 
+def test_a_text_that_has_grown_goes_on_where_it_ended(tmp_path):
+    _, whole = stored(tmp_path / "whole", TEXT)
+    stored(tmp_path / "grown", TEXT[:6])
+    def cut():
+        yield from TEXT[:10]
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): stored(tmp_path / "grown", cut())
+    assert not Store(tmp_path / "grown").manifest["complete"]
+    _, grown = stored(tmp_path / "grown", TEXT)
+    assert all(grown.read(i).equal(whole.read(i)) for i in range(4)) and len(grown) == len(whole)
+    with pytest.raises(ValueError, match="its shard 1 has other tokens"): stored(tmp_path / "grown", TEXT[:6])
+
+
 def test_nothing_is_written_for_what_cannot_be_captured(tmp_path):
     model, _ = stored(tmp_path / "s", TEXT)
     for paths, words in ((("transformer.h.0", "transformer.h.7"), "got 'transformer.h.7'; closest: transformer.h"),
