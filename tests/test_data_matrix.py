@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from mfr.data.matrix import OPENERS, join, open_rows
 
 
-# %% ../nbs/07_matrix.ipynb #ea604a41
+# %% ../nbs/07_matrix.ipynb #5fb086ac
 READ = """
 import resource, sys
 import numpy as np, pyarrow.parquet, torch
