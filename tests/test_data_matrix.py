@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from mfr.data.matrix import OPENERS, join, open_rows
 
 
-# %% ../nbs/07_matrix.ipynb #5fb086ac
+# %% ../nbs/07_matrix.ipynb #73f55b0d
 READ = """
 import resource, sys
 import numpy as np, pyarrow.parquet, torch
