@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
 # %% auto #0
 __all__ = ['PARTS', 'THEIRS', 'COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show',
-           'synthetic', 'train', 'gpt2', 'eeg', 'denoise', 'sweep', 'on_saes', 'consensus', 'compare', 'export',
-           'bench', 'usage', 'main', 'guarded', 'note', 'complain', 'sentence_of']
+           'synthetic', 'train', 'quiet', 'gpt2', 'capture', 'eeg', 'denoise', 'sweep', 'on_saes', 'consensus',
+           'compare', 'export', 'bench', 'usage', 'main', 'guarded', 'note', 'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #c1c01dd2
 class Refused(Exception):
@@ -123,15 +124,53 @@ def train(args: list[str]) -> None:
     "Stacks of SAEs on your own vectors, with and without MFR, beside PCA."
     study_command("train", args, train.__doc__)
 
-# %% ../nbs/90_cli.ipynb #f92900d9
-def gpt2(args: list[str]) -> None:
-    "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
-    models = "The default is a small model that ships with the package and needs no network; --preset paper is GPT-2."
+# %% ../nbs/90_cli.ipynb #bcd82543
+def quiet() -> None:
+    "No progress bars of transformers where nobody looks."
     with suppress(ImportError):  # told when it is needed
         from transformers.utils.logging import disable_progress_bar
 
         if not sys.stderr.isatty(): disable_progress_bar()
+
+# %% ../nbs/90_cli.ipynb #f92900d9
+def gpt2(args: list[str]) -> None:
+    "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
+    models = "The default is a small model that ships with the package and needs no network; --preset paper is GPT-2."
+    quiet()
     study_command("gpt2", args, f"{gpt2.__doc__} {models}")
+
+# %% ../nbs/90_cli.ipynb #d159c0de
+@dataclass
+class _Capture:
+    model: Annotated[str, tyro.conf.Positional]  # "tiny", "minilm", a model of the Hugging Face Hub, or a local folder
+    path: tuple[str, ...]  # of the modules, as transformer.h.0.mlp or encoder.layer.3
+    text: str = "python"  # "python": Python's documentation; or a file, a folder, or a data set of the Hub
+    out: Path = Path("runs/capture")  # gets a folder for each module; one that is there is gone on with
+    tokens: int = 0  # of the text, at most; 0 for all
+    length: int = 256  # tokens in a sequence, at most
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # on disk
+    side: Literal["output", "input"] = "output"  # of the modules
+    at_once: int = 16  # sequences that the model reads at once
+    device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
+
+# %% ../nbs/90_cli.ipynb #4bc895ca
+def capture(args: list[str]) -> None:
+    "Store what modules of a model compute on a text, all in one pass; goes on where it was cut off."
+    from mfr.checks import at_least
+    from mfr.data.capture import at_most, capture_to_stores, open_model, stores_in, text_for
+    from mfr.data.language import documents
+    from mfr.data.tiny_gpt2 import python_text
+
+    quiet()
+    c = parse(_Capture, args, "mfr capture", description=capture.__doc__)
+    at_least(1, path=len(c.path), at_once=c.at_once)
+    at_least(0, tokens=c.tokens)
+    model, tokenizer = open_model(c.model, c.device)
+    texts = python_text() if c.text == "python" else documents(c.text)
+    sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
+    folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
+    for store in capture_to_stores(model, sequences, folders, c.at_once):
+        print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
 
 # %% ../nbs/90_cli.ipynb #f0e922de
 def eeg(args: list[str]) -> None:
@@ -260,7 +299,7 @@ def bench(args: list[str]) -> None:
 
 # %% ../nbs/90_cli.ipynb #63920277
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "synthetic": synthetic, "train": train, "gpt2": gpt2, "eeg": eeg, "consensus": consensus,
+    "synthetic": synthetic, "train": train, "capture": capture, "gpt2": gpt2, "eeg": eeg, "consensus": consensus,
     "compare": compare, "export": export, "sweep": sweep, "bench": bench,
 }  # fmt: skip
 
@@ -314,7 +353,7 @@ def complain(sentence: str, status: int = 2) -> int:
 # %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
-    "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop", "tensorboard": "track", "wandb": "track",
+    "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop", "pyarrow": "data", "tensorboard": "track", "wandb": "track",
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from .track import Tracker, Tracking
 # %% auto #0
 __all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
            'Trainer', 'begin', 'observe', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on',
-           'train', 'Clock', 'progress', 'advance', 'fit']
+           'endless', 'train', 'Clock', 'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -264,6 +264,18 @@ def centred_on(stack: SAEStack, batches: Iterator) -> Iterator:
     if first: centre(stack, torch.cat([as_batch(item, stack.W).x for item in first]).mean(0))
     return chain(first, batches)
 
+# %% ../nbs/40_train.ipynb #4a08cafb
+def endless(batches: Iterable) -> Iterator:
+    "The batches, and again from the beginning if they can be had again."
+    once = iter(batches)
+    yield from once
+    any_yet = once is not batches
+    while any_yet:
+        any_yet = False
+        for item in batches:
+            any_yet = True
+            yield item
+
 # %% ../nbs/40_train.ipynb #1cbeda9d
 def train(
     trainer: Trainer,
@@ -272,8 +284,8 @@ def train(
     every: float = 60.0,  # seconds between two calls of it
     label: str = "",  # of the progress bar
 ) -> History:
-    "Train up to the configured number of steps, or until the batches end or somebody interrupts."
-    config, batches = trainer.config, iter(batches)
+    "Train up to the configured number of steps, or until the batches end for good or somebody interrupts."
+    config, batches = trainer.config, endless(batches)
     b = trainer.stack.b
     if trainer.t == 0 and b is not None and not b.any(): batches = centred_on(trainer.stack, batches)
     with Interrupts() as interrupt, Clock(trainer.history) as clock, progress(label) as bar:

@@ -55,6 +55,8 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["synthetic", "--device", "tpu9"], "device: expected"),
     (["synthetic", "--resume"], "has no config.json"),
     (["train"], "--activations"),
+    (["capture", "tiny"], "--path"),
+    (["capture", "tiny", "--path", "transformer.h.9"], "closest: transformer.h"),
     (["train", "--activations", "missing.npy"], "missing.npy is not a file"),
     (["gpt2", "--path", "no.such.module", "--steps", "1"], "no.such.module"),
     (["sweep", "missing.toml"], "missing.toml: No such file"),

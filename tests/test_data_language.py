@@ -6,16 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fastcore.test import test_close
-from mfr.data.store import Store
 from transformers import GPT2Config
 from transformers import GPT2LMHeadModel
 from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.data.language import (
-    CaptureConfig, DTYPES, at_module, capture, capture_to_store, documents, next_token_loss, stream,
-)
+from mfr.data.language import at_module, capture, capture_several, documents, next_token_loss
 
 
 # %% ../nbs/12_language.ipynb #7525105c
@@ -95,6 +92,36 @@ def test_gradients_one_sequence_at_a_time(path, side):
     assert g[:, :-1].norm(dim=-1).min() > 0 and g[:, -1].abs().max() == 0
 
 
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("side", ["output", "input"])
+def test_several_modules_are_what_each_is_alone(side, gradients):
+    "Blocks, parts of blocks, in any order; and a model that changes its tensors in place."
+    paths = ("transformer.h.1.mlp", "transformer.h.0", "transformer.h.1", "transformer.h.0.mlp.c_fc")
+    model = tiny_models()["transformer.h.1.mlp"].double().eval()
+    tokens = torch.randint(0, 50, (3, 7), generator=torch.Generator().manual_seed(3))
+    def in_place(module, args, output): return None if gradients else output.add_(1)
+    model.transformer.h[0].attn.c_proj.register_forward_hook(in_place)
+    together = capture_several(model, paths, tokens, side, gradients)
+    for path in paths:
+        alone = capture(model, path, tokens, side, gradients)
+        assert together[path].activations.equal(alone.activations)
+        if gradients: test_close(together[path].gradients, alone.gradients, eps=1e-12)
+
+
+def test_padding_is_not_read():
+    "With a mask, the tokens before the padding are what they are without it."
+    from transformers import BertConfig, BertModel
+    shape = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+    encoder = BertModel(BertConfig(vocab_size=50, **shape)).eval()
+    short, long = torch.arange(5)[None], torch.tensor([[0, 1, 2, 3, 4, 49, 49]])
+    path = ("encoder.layer.1",)
+    alone = capture_several(encoder, path, short)[path[0]].activations
+    padded = capture_several(encoder, path, long, mask=(long != 49).long())[path[0]].activations
+    test_close(padded[:, :5], alone, eps=1e-5)
+    with pytest.raises(ValueError, match="^gradients: expected a model that predicts tokens, got .*no loss$"):
+        capture(encoder, *path, short, gradients=True)
+
+
 def test_a_capture_with_gradients_leaves_no_trace():
     model = tiny_models()["transformer.h.1.mlp"]
     tokens = torch.zeros(1, 4, dtype=torch.long)
@@ -121,115 +148,7 @@ def test_what_cannot_be_captured_is_named():
         capture(model, "transformer.h.1.mlp", tokens, side="middle")
 
 
-# %% ../nbs/12_language.ipynb #3c05bd9f
-def stored(folder, text, **kw):
-    torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=50, n_positions=24))
-    config = CaptureConfig(**dict(path="transformer.h.0.mlp", shard=4) | kw)
-    return model, capture_to_store(model, text, folder, config, progress=False)
-
-
-TEXT = torch.randint(0, 50, (14, 24), generator=torch.Generator().manual_seed(0))
-
-
-def test_a_capture_goes_on_where_it_was_cut_off(tmp_path):
-    _, whole = stored(tmp_path / "whole", TEXT)
-    def cut():
-        yield from TEXT[:9]
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): stored(tmp_path / "cut", cut())
-    assert len(Store(tmp_path / "cut")) == 8 * 24, "two whole shards are usable"
-    _, on = stored(tmp_path / "cut", TEXT)
-    for i in range(4):
-        assert on.read(i).equal(whole.read(i))
-        assert on.read(i, name="tokens").equal(TEXT[4 * i : 4 * i + 4].flatten().int())
-    before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "cut").glob("shard*")}
-    stored(tmp_path / "cut", TEXT)
-    after = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "cut").glob("shard*")}
-    assert before == after, "what is there is not captured again"
-
-
-def test_another_model_text_or_module_is_refused(tmp_path):
-    model, _ = stored(tmp_path / "s", TEXT)
-    def refused(words): return pytest.raises(ValueError, match=words)
-    with refused("path: expected 'transformer.h.0.mlp' as in"): stored(tmp_path / "s", TEXT, path="transformer.h.1.mlp")
-    with refused("dtype: expected 'float32' as in"): stored(tmp_path / "s", TEXT, dtype="float16")
-    with refused("gradients: expected False as in .*, got True"): stored(tmp_path / "s", TEXT, gradients=True)
-    with refused("gradient: expected 'gradients' among the tensors of .*, it has activations, tokens$"):
-        next(Store(tmp_path / "s").batches(10, gradient="gradients"))
-    other = torch.cat([TEXT[:4], (TEXT[4:] + 1) % 50])
-    with refused("text: expected the text of .* its shard 1 has other tokens"): stored(tmp_path / "s", other)
-    with refused("text: expected the text of .* which has 4 shards; got only 2"): stored(tmp_path / "s", TEXT[:8])
-    with refused("text: expected the text of .* which has 4 shards; got only 0"): stored(tmp_path / "s", TEXT[:0])
-    with torch.no_grad(): model.transformer.wpe.weight[0, 0] += 1
-    with refused("model: expected .* with weights"):
-        capture_to_store(model, TEXT, tmp_path / "s", CaptureConfig("transformer.h.0.mlp", shard=4), progress=False)
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
-def test_a_damaged_shard_is_captured_again(tmp_path, damage):
-    _, whole = stored(tmp_path / "s", TEXT)
-    good, path = whole.read(1), tmp_path / "s" / "shard-00001.safetensors"
-    data = bytearray(path.read_bytes())
-    data[-50] ^= 1
-    if damage == "gone": path.unlink()
-    else: path.write_bytes(data[:-100] if damage == "cut" else data)
-    with pytest.raises(ValueError, match="shard-00001.safetensors: damaged"): Store(tmp_path / "s").read(1)
-    _, again = stored(tmp_path / "s", TEXT)
-    assert again.read(1).equal(good)
-
-
-def test_precisions_and_gradients(tmp_path):
-    model, exact = stored(tmp_path / "exact", TEXT, gradients=True)
-    kept = torch.cat([exact.read(i, name="gradients") for i in range(4)])
-    test_close(kept, capture(model, "transformer.h.0.mlp", TEXT, gradients=True).gradients.flatten(0, 1), eps=1e-6)
-    for dtype, eps in (("float16", 1e-3), ("bfloat16", 1e-2)):
-        _, rounded = stored(tmp_path / dtype, TEXT, dtype=dtype)
-        assert rounded.read(0).dtype == DTYPES[dtype] and next(rounded.batches(10)).dtype == torch.float32
-        test_close(rounded.read(2).float(), exact.read(2), eps=eps)
-
-
-def test_small_gradients_survive_half_precision(tmp_path):
-    "Gradients below the smallest number of float16, on disk and in batches; they go on where they were cut off."
-    model, _ = stored(tmp_path / "a", TEXT[:4])
-    with torch.no_grad(): model.lm_head.weight *= 1e-9
-    config = CaptureConfig("transformer.h.0.mlp", dtype="float16", gradients=True, shard=4)
-    def capture_on(text): return capture_to_store(model, text, tmp_path / "b", config, progress=False)
-    def cut():
-        yield from TEXT[:9]
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): capture_on(cut())
-    on = capture_on(TEXT)
-    x, g = (part.flatten(0, 1) for part in capture(model, "transformer.h.0.mlp", TEXT, gradients=True))
-    assert 0 < g.abs().max() < 2e-8 and not g.half().any()
-    kept = torch.cat([on.read(i, name="gradients") for i in range(4)])
-    assert kept.dtype == torch.bfloat16 and kept.float().sub(g).abs().le(g.abs() / 200 + 1e-30).all()
-    pairs = {(*a, *b) for a, b in zip(x.half().tolist(), kept.tolist())}
-    batch = next(on.batches(300, gradient="gradients"))
-    assert batch.x.dtype == batch.gradient.dtype == torch.float32 and batch.target is None
-    assert all((*a, *b) in pairs for a, b in zip(batch.x.tolist(), batch.gradient.tolist()))
-
-
-def test_nan_is_refused(tmp_path):
-    model, _ = stored(tmp_path / "a", TEXT)
-    with torch.no_grad(): model.transformer.h[0].mlp.c_fc.bias[0] = torch.nan
-    with pytest.raises(ValueError, match="expected finite activations of transformer.h.0.mlp, found NaN or Inf"):
-        capture_to_store(model, TEXT, tmp_path / "b", CaptureConfig("transformer.h.0.mlp"), progress=False)
-    with pytest.raises(ValueError, match="found NaN or Inf"): next(stream(model, "transformer.h.0.mlp", TEXT, 10))
-    model, _ = stored(tmp_path / "a", TEXT)
-    with torch.no_grad(): model.transformer.h[1].mlp.c_fc.bias[0] = torch.nan  # above the module
-    with pytest.raises(ValueError, match="expected finite gradients of transformer.h.0.mlp, found NaN or Inf"):
-        next(stream(model, "transformer.h.0.mlp", TEXT, 10, gradients=True))
-
-
-def test_an_overflow_of_half_precision_is_refused(tmp_path):
-    model, _ = stored(tmp_path / "a", TEXT)
-    with torch.no_grad(): model.transformer.h[0].mlp.c_proj.bias[0] = 1e6
-    half = CaptureConfig("transformer.h.0.mlp", dtype="float16")
-    with pytest.raises(ValueError, match="transformer.h.0.mlp in float16, found NaN or Inf"):
-        capture_to_store(model, TEXT, tmp_path / "b", half, progress=False)
-
-
+# %% ../nbs/12_language.ipynb #666727ad
 def test_text_from_files(tmp_path):
     (tmp_path / "b.txt").write_text("bb")
     (tmp_path / "a.txt").write_text("a")

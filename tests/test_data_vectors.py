@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from itertools import islice
 from safetensors.torch import save_file
-from mfr.data.vectors import Found, Vectors, check_rows, in_blocks
+from mfr.data.vectors import Found, Scattered, Vectors, check_rows, in_blocks, row_numbers
 
 
 # %% ../nbs/13_vectors.ipynb #ad4a605c
@@ -104,31 +104,49 @@ def test_every_precision_is_read(tmp_path):
     assert len({json.dumps(key) for key in keys}) == 4, "whatever differs shows"
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
-    def saved(name, x):
-        np.save(tmp_path / name, x)
-        return tmp_path / name
-    (tmp_path / "x.csv").write_text("1,2")
-    (tmp_path / "bad.npy").write_bytes(b"not numpy")
-    (tmp_path / "bad.safetensors").write_bytes(b"\xff" * 20)
-    save_file({"a": torch.ones(2, 2), "b": torch.ones(2, 2)}, tmp_path / "two.safetensors")
-    objects = np.array([{"a": 1}, {}], dtype=object)
-    cases = [
-        (tmp_path / "x.csv", "expected a .npy or .safetensors file, got x.csv"),
-        (tmp_path / "bad.npy", "bad.npy: expected a .npy file of numbers"),
-        (tmp_path / "bad.safetensors", "expected a whole safetensors"),
-        (tmp_path / "two.safetensors", r"one of \['a', 'b'\]"),
-        (saved("i.npy", np.ones((3, 2), int)), "i.npy: expected floating-point"),
-        (saved("o.npy", objects), "of numbers"),
-        (saved("v.npy", np.ones(3)), r"v.npy: .* got shape \(3,\)"),
-        (torch.ones(3, 2, dtype=torch.int64), "activations: expected floating-point numbers, got torch.int64"),
-        (np.ones((3, 0)), r"activations: expected a matrix with one vector per row, got shape \(3, 0\)"),
-        (np.ones((1, 2)), "array: expected at least 2 rows, got 1"),
-    ]
-    for source, words in cases:
-        with pytest.raises(ValueError, match=words): Vectors(source)
+def test_a_folder_is_as_its_files_in_one(tmp_path):
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    (tmp_path / "acts").mkdir()
+    save_file({"acts": x[:20].clone()}, tmp_path / "acts" / "a.safetensors")
+    np.save(tmp_path / "acts" / "b.npy", x[20:].numpy())
+    folder, whole = Vectors(tmp_path / "acts"), Vectors(x)
+    assert next(folder.batches(8)).equal(next(whole.batches(8)))
+    assert all(a.equal(b) for a, b in zip(folder.held_out(2), whole.held_out(2), strict=True))
+    files = sum(file.stat().st_size for file in (tmp_path / "acts").iterdir())
+    assert folder.key == whole.key | {"name": "acts", "bytes": files}
+    assert check_rows(in_blocks(folder.rows)).rows == 50
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 3000), seed=st.integers(0, 2**32))
+def test_a_computed_permutation_is_one(n, seed):
+    whole = Scattered(n, [seed, 1])[:]
+    assert (np.sort(whole) == np.arange(n)).all()
+    np.testing.assert_array_equal(Scattered(n, [seed, 1])[n // 3 : n // 2 + 1], whole[n // 3 : n // 2 + 1])
+
+
+def test_a_computed_permutation_looks_like_chance():
+    "Where each number lands is even over the range, and tells nothing of where its neighbour does."
+    n = 100_000
+    whole = Scattered(n, 7)[:]
+    assert abs(np.corrcoef(whole, np.arange(n))[0, 1]) < 0.02
+    assert abs(np.corrcoef(whole[1:], whole[:-1])[0, 1]) < 0.02
+    counts = np.histogram2d(whole, np.arange(n), bins=20)[0]
+    assert ((counts - n / 400) ** 2 / (n / 400)).sum() < 361 + 5 * (2 * 361) ** 0.5
+
+
+def test_more_rows_than_a_permutation_fits():
+    "Four billion rows that take no memory: batches from anywhere, at once."
+    rows = np.broadcast_to(np.float16(1), (4 * 10**9, 2))
+    numbers = [next(row_numbers(len(rows), 1000, seed=0, start=start)) for start in (0, 3_000_000, 5_000_000)]
+    assert len(np.unique(numbers)) > 2990 and max(n.max() for n in numbers) > 3.9e9
+
+
+def test_what_cannot_be_used_is_named(tmp_path):
+    np.save(tmp_path / "few.npy", np.ones((5, 2)))
+    with pytest.raises(ValueError, match="array: expected at least 2 rows, got 1"): Vectors(np.ones((1, 2)))
     with pytest.raises(FileNotFoundError, match="is not a file"): Vectors(tmp_path / "none.npy")
     with pytest.raises(ValueError, match="held_out_share: expected more than 0 and less than 1, got 1.0"):
         Vectors(np.ones((3, 2)), held_out_share=1.0)
-    few = Vectors(saved("few.npy", np.ones((5, 2))))
+    few = Vectors(tmp_path / "few.npy")
     with pytest.raises(ValueError, match="between 1 and the 4 training rows of few.npy, got 8"): next(few.batches(8))

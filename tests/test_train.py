@@ -110,6 +110,16 @@ def test_a_tracker_is_told_each_row_and_changes_nothing():
     test_close([numbers["lr"] for _, numbers, _ in listening.told], [lr_at(config, t) for t in (3, 7, 9)], eps=1e-12)
 
 
+def test_a_loader_goes_on_epoch_after_epoch():
+    "Alone and with targets; more steps than it has batches; in another order each time."
+    x = torch.cat(list(islice(tiny()[1], 3)))
+    for data in (x, torch.utils.data.TensorDataset(x), torch.utils.data.TensorDataset(x, x)):
+        loader = torch.utils.data.DataLoader(data, batch_size=64, shuffle=True)
+        stack = tiny(decoder_bias=True)[0]
+        history = fit(stack, loader, TrainConfig(steps=8, log_every=1))
+        assert [row["step"] for row in history.rows] == list(range(1, 9)) and not history.interrupted
+
+
 def test_an_early_end_is_said():
     stack, batches = tiny()
     with pytest.warns(UserWarning, match="batches: expected 10, they ended after 3"):

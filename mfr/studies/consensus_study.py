@@ -46,8 +46,8 @@ class ConsensusStudy:
     stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of SAEs, also SAELens's, sparsify's
     threshold: float | None = None  # cosine from which on latents are one; by default beyond chance and consistent
     level: float = 0.01  # share of the pairs that may be there by chance
-    activations: Path | None = None  # rows (.npy or .safetensors) to count on which latents are alive, and how dense
-    tensor: str = ""  # which one of a .safetensors file
+    activations: Path | None = None  # file or folder of rows to count on which latents are alive, and how dense
+    tensor: str = ""  # which array of a file, or column of a table, where it has several
     rows: int = 20_000  # of it, evenly spaced
 
     def __post_init__(self):

@@ -25,17 +25,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['ADVISED', 'PRESETS', 'STEERING', 'DIGITS', 'LAST', 'GPT2Study', 'open_model', 'sequences', 'Activations',
-           'activations', 'text_key', 'open_source', 'captured', 'spliced', 'unspliced', 'steered', 'steered_at_random',
-           'conclusion', 'verdict', 'both_tables', 'table_parts', 'numbers', 'by_k_part', 'distances_part',
-           'features_part', 'steering_part', 'study_of', 'lead']
+__all__ = ['ADVISED', 'PRESETS', 'STEERING', 'DIGITS', 'LAST', 'GPT2Study', 'sequences', 'Activations', 'activations', 'text_key',
+           'open_source', 'captured', 'spliced', 'unspliced', 'steered', 'steered_at_random', 'conclusion', 'verdict',
+           'both_tables', 'table_parts', 'numbers', 'by_k_part', 'distances_part', 'features_part', 'steering_part',
+           'study_of', 'lead']
 
 # %% ../../nbs/64_gpt2_study.ipynb #ab545090
 from ..arms import chooses_by_gradients
 from ..checks import at_least
-from ..data.language import CaptureConfig, Side, capture, capture_to_store, documents, fingerprint, in_batches, pack
+from ..data.capture import CaptureConfig, capture_to_store, fingerprint, open_model
+from ..data.language import Side, capture, documents, in_batches, pack
 from ..data.store import Store, read_manifest
-from ..data.tiny_gpt2 import load_tiny, python_text
+from ..data.tiny_gpt2 import python_text
 from ..features import activity, describe, page
 from ..loss_recovered import Ablations, ablate, loss_recovered
 from ..metrics import weight_distances
@@ -93,28 +94,6 @@ PRESETS = {
     ),
 }  # fmt: skip
 
-# %% ../../nbs/64_gpt2_study.ipynb #6c835e3c
-def open_model(
-    name: str,  # "tiny", a model of the Hub, or a local folder
-    device: str = "cpu",
-) -> tuple[PreTrainedModel, object]:  # the model in eval mode, and its tokenizer
-    "A language model; ValueError with what to do where it cannot be had."
-    if name == "tiny":
-        model, tokenizer = load_tiny()
-        return model.to(device), tokenizer
-    try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as e: raise ValueError("model: language models need the extra: pip install 'mfr[gpt2]'") from e
-    try:
-        model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as e:
-        raise ValueError(
-            f"model: {name!r} is neither a local folder nor in the Hub's cache nor to be reached; with a network, "
-            f"`hf download {name}` fetches it once (or use --model tiny, which needs none)"
-        ) from e
-    return model.to(device).eval(), tokenizer
-
 # %% ../../nbs/64_gpt2_study.ipynb #d30ae82c
 def sequences(
     study: GPT2Study,
@@ -134,20 +113,15 @@ def sequences(
 class Activations:
     "What a module of a language model computes on a text."
 
+    name: str
     study: GPT2Study
     model: PreTrainedModel  # in eval mode
     tokenizer: object
     test: list[Int[Tensor, "s l"]]  # held-out text
     folder: Path  # for the store of what is trained on, while it is needed
-    gradients: bool = False  # do batches bring them?
+    gradients: bool  # do batches bring them?
+    metadata: dict  # goes into every stack
     store: Store | None = field(default=None, init=False)
-
-    @property
-    def name(self) -> str: return f"{self.study.path} of {self.study.model}"
-
-    @property
-    def metadata(self) -> dict:  # goes into every stack
-        return {"language_model": {name: getattr(self.study, name) for name in ("model", "path", "side", "length")}}
 
     @cached_property
     def d_in(self) -> int: return activations(self, self.test[0][:1]).shape[1]
@@ -179,12 +153,14 @@ def text_key(study: GPT2Study) -> dict:
 # %% ../../nbs/64_gpt2_study.ipynb #010c2dd3
 def open_source(study: GPT2Study, options: RunOptions) -> Activations:
     "Model and held-out text of a study; ValueError if one is missing. Nothing is written."
-    model, tokenizer = open_model(study.model, options.device)
+    model, tokenizer = open_model(study.model, options.device, head=True)
     held_out, wanted = list(sequences(study, tokenizer, held_out=True)), study.test_sequences
     if len(held_out) < wanted:
         raise ValueError(f"text: expected {wanted} held-out sequences and more, got {len(held_out)} in all")
     test = list(in_batches(held_out, study.at_once))
-    source = Activations(study, model, tokenizer, test, options.out / "activations", chooses_by_gradients(study))
+    name, folder = f"{study.path} of {study.model}", options.out / "activations"
+    about = {"language_model": {key: getattr(study, key) for key in ("model", "path", "side", "length")}}
+    source = Activations(name, study, model, tokenizer, test, folder, chooses_by_gradients(study), about)
     at_least(1, d_in=source.d_in)  # is there such a module?
     return source
 
