@@ -150,11 +150,12 @@ class Shared(ModelHubMixin, library_name="mfr", tags=["sparse-autoencoder", "int
         check_sums(Path(model_id))
         return cls(load(model_id))
 
-    def generate_model_card(self, *, repo_id: str, figures: Mapping[str, float] | None = None) -> ModelCard:
-        info, template = self._hub_mixin_info, Path(mfr.__file__).parent / "templates" / "card.md"
+    def generate_model_card(self, *, repo_id: str, figures: Mapping | None = None, here: bool = False) -> ModelCard:
+        data, template = self._hub_mixin_info.model_card_data, Path(mfr.__file__).parent / "templates" / "card.md"
         members = sorted({name.split("/")[1] for name in self.sums if name.startswith("saelens/")})
-        values = card_values(self.stack, figures) | {"repo_id": repo_id, "sums": self.sums, "members": members}
-        return ModelCard.from_template(info.model_card_data, str(template), **values)
+        values = card_values(self.stack, figures)
+        values |= {"repo_id": repo_id, "here": here, "sums": self.sums, "members": members}
+        return ModelCard.from_template(data, str(template), **values)
 
 # %% ../nbs/28_hub.ipynb #827f853d
 def commit(

@@ -234,10 +234,11 @@ def plot_dots(
     arms = list(dict.fromkeys(members["arm"]))
     colours = colours or palette(arms)
     for row, arm in enumerate(arms):
-        values = members.loc[members["arm"] == arm, quantity].to_numpy()
+        values = members.loc[members["arm"] == arm, quantity].dropna().to_numpy()
+        if not len(values): continue  # what an arm of one member has no number for
         apart = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
         ax.scatter(values, row + apart, s=18, alpha=0.6, lw=0, color=colours[arm])
-        ax.plot([np.nanmean(values)] * 2, [row - 0.32, row + 0.32], color=colours[arm], lw=2)
+        ax.plot([values.mean()] * 2, [row - 0.32, row + 0.32], color=colours[arm], lw=2)
     ax.set(xlabel=label or quantity, ylim=(len(arms) - 0.4, -0.6))
     tidy(ax).set_yticks(range(len(arms)), arms)
     ax.set_axisbelow(True)
