@@ -6,7 +6,7 @@ READY := .venv/.ready
 # as a whole dictionary_learning wants a torchvision that does not go with PyTorch for CPUs
 WITHOUT_DEPENDENCIES := dictionary-learning==0.1.0 nnsight==0.3.7 bidict python-engineio python-socketio zstandard
 
-.PHONY: help setup interop demo test wheel sync lint types export notebooks lab docs hooks clean
+.PHONY: help setup interop demo test wheel sync lint types export notebooks lab docs browser hooks clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,7 @@ demo: $(READY)  ## the main job: plain SAEs, MFR and a consensus on data with kn
 test: sync lint types  ## everything that must pass
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 	$(MAKE) docs
+	$(MAKE) browser
 
 wheel: $(READY)  ## does the wheel work in an empty environment, on every Python from 3.11 to 3.13 that is here?
 	$(BIN)/python tools/try_wheel.py
@@ -59,6 +60,9 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 docs: $(READY)  ## the site, in docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs nbs docs/_build/html
+
+browser: $(READY)  ## look at every built page in headless Chromium, where there is one
+	$(BIN)/python -m pytest -q tests/browser
 
 hooks: $(READY)  ## have git run lint, clean and sync before a commit
 	$(BIN)/pre-commit install

@@ -6,24 +6,20 @@ here = Path(__file__).parent
 sys.path.insert(0, str(here.parent))
 sys.path.insert(0, str(here))
 from nbdev.config import get_config
+from pages import GROUPS
 
 cfg = get_config(path=here.parent)
 project, author, release = cfg.title, cfg.author, cfg.version
 copyright = cfg.copyright
-extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinx.ext.viewcode", "nbdev_sphinx"]
-source_suffix = {".ipynb": "myst-nb"}
+extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinx.ext.viewcode", "nbdev_sphinx", "pages"]
+source_suffix = {".ipynb": "myst-nb", ".md": "myst-nb"}
 exclude_patterns = ["**.ipynb_checkpoints", "_*"]
-parts = {  # of the site, by the notebooks' numbers
-    "Foundations": "0*",
-    "Data": "1[0-4]* 29*",
-    "Model": "2[0-8]*",
-    "Objective and training": "3[0-3]* 4[0-2]* 44*",
-    "Results": "45* 5[0-6]*",
-    "Consensus": "3[457]* 43* 59* 69* 70* 71*",
-    "EEG": "1[5-9]* 4[6-9]*",
-    "Studies": "5[78]* 6[0-8]*",
-    "Tutorials": "8*",
-    "Command line": "9*",
+parts = {  # of the site; a new notebook is in one by its number
+    "Start": "start",
+    "Guides": "guides 80* 8[2-9]*",
+    "Studies": "61* 63* 64* 62* 65* 66* 68* 69* 7*",
+    "Reference": "reference/index genindex",
+    "How it works": " ".join(f"how/{group}" for group in GROUPS),
 }
 toctree = "```{{toctree}}\n:hidden:\n:glob:\n:caption: {}\n\n{}\n```"
 nbdev_toctree = "\n\n".join(toctree.format(caption, "\n".join(globs.split())) for caption, globs in parts.items())
@@ -48,8 +44,11 @@ mathjax3_config = {
     "options": {"enableMenu": False},
 }
 
+viewcode_follow_imported_members = False
+
 html_theme = "furo"
+html_favicon = "_static/favicon.svg"
 html_title = project
 html_css_files = ["custom.css"]
 html_copy_source = html_show_sourcelink = False
-pygments_style, pygments_dark_style = "friendly", "monokai"
+pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"  # WCAG AA
