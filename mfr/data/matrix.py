@@ -24,7 +24,7 @@ from .tables import arrow, choose, columns_of, matrix_of, open_npy, open_npz, op
 from ..files import read_json
 
 # %% auto #0
-__all__ = ['FLOATS', 'OPENERS', 'UNPACKED', 'mapped', 'open_safetensors', 'load_pt', 'open_pt', 'Part', 'native', 'torch_type',
+__all__ = ['FLOATS', 'OPENERS', 'UNPACKED', 'mapped', 'open_safetensors', 'load_pt', 'open_pt', 'Stretch', 'native', 'torch_type',
            'open_at_most', 'Joined', 'places_in', 'as_rows', 'open_arrow', 'join', 'open_file', 'natural', 'listed',
            'files_in', 'open_folder', 'open_rows']
 
@@ -97,7 +97,7 @@ def open_pt(
     return numbers.as_strided(held.shape, held.stride(), held.storage_offset())
 
 # %% ../../nbs/07_matrix.ipynb #e59b1d71
-class Part(NamedTuple):
+class Stretch(NamedTuple):
     "Neighbouring rows of a matrix."
 
     rows: int  # how many
@@ -128,7 +128,7 @@ class Joined:
 
     def __init__(
         self,
-        parts: list[Part],
+        parts: list[Stretch],
         d: int,  # dimensions of each
         dtype: torch.dtype,
     ):
@@ -177,7 +177,7 @@ def as_rows(
     if x.ndim == 2: return x
     beside = x.is_contiguous() if isinstance(x, Tensor) else x.flags.c_contiguous
     if beside: return x.reshape(-1, x.shape[2])
-    return Joined([Part(x.shape[1], partial(x.__getitem__, i)) for i in range(len(x))], x.shape[2], torch_type(x))
+    return Joined([Stretch(x.shape[1], partial(x.__getitem__, i)) for i in range(len(x))], x.shape[2], torch_type(x))
 
 # %% ../../nbs/07_matrix.ipynb #ceb46334
 def open_arrow(
@@ -208,7 +208,7 @@ def join(
         if d != first[1]:
             two = f"{first[0].name} has {first[1]} and {path.name} has {d}"
             raise ValueError(f"{path.parent}: expected rows of one width, {two} numbers in a row")
-        joined.append(Part(len(rows), again(path) or (lambda rows=rows: rows)))
+        joined.append(Stretch(len(rows), again(path) or (lambda rows=rows: rows)))
     return Joined(joined, first[1], dtype)
 
 # %% ../../nbs/07_matrix.ipynb #61b07703
