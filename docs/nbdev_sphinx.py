@@ -45,8 +45,9 @@ def public() -> dict[str, list[str]]:
     "The public names of every module, without those that it took from another."
     syms = importlib.import_module(f"{get_config().lib_path.name}._modidx").d["syms"]
     modules = {name: importlib.import_module(name) for name in syms}
-    def at_home(mod, name): return getattr(getattr(mod, name), "__module__", None) in (mod.__name__, None) or not (
-        inspect.isclass(getattr(mod, name)) or inspect.isfunction(getattr(mod, name)))
+    def at_home(mod, name):
+        thing = getattr(mod, name)
+        return not (inspect.isclass(thing) or inspect.isfunction(thing)) or thing.__module__ == mod.__name__
     return {m: [n for n in mod.__all__ if n[0] != "_" and at_home(mod, n)] for m, mod in modules.items()}
 
 
@@ -171,7 +172,7 @@ def api(name: str, mod: str | None = None, home: bool = False) -> str | None:
         s = tidy(sphinx_inspect.signature(obj, bound_method=kind == "method"))
         if kind == "class": s = s.replace(return_annotation=inspect.Signature.empty)
         sig = sphinx_inspect.stringify_signature(s, unqualified_typehints=True)
-        for k, note in notes(obj).items(): fields.append(f":returns: {note}" if k == "return" else f":param {k}: {note}")
+        fields = [f":returns: {n}" if k == "return" else f":param {k}: {n}" for k, n in notes(obj).items()]
     said = constant(mod, name) if kind == "data" else quarto2myst(docstring(obj if kind != "property" else raw))
     if kind == "class" and said.startswith(f"{last}("): said = ""  # what dataclasses say of themselves
     parts = [said, "\n".join(map(Lookup().link_line, fields))]
@@ -336,7 +337,8 @@ class Together(Processor):
 
 
 PROCS = [FrontmatterProc, populate_language, add_show_docs, strip_ansi, hide_line, filter_stream_, rm_header_dash,
-         mv_exports, rm_export, clean_magics, hide_, Head, prose, show_docs, Together, options, loose_ends, strip_hidden_metadata]
+         mv_exports, rm_export, clean_magics, hide_, Head, prose, show_docs, Together, options, loose_ends,
+         strip_hidden_metadata]
 
 
 def convert(text: str, path: str, extra: str = "") -> str:

@@ -36,13 +36,15 @@ def title(path: Path) -> tuple[str, str]:
     return head[1] if head else path.stem, lead[1] if lead else ""
 
 
-def found(globs: str) -> list[Path]: return sorted(p for g in globs.split() for p in get_config().nbs_path.glob(f"{g}.ipynb"))
+def found(globs: str) -> list[Path]:
+    "Notebooks, by their numbers."
+    return sorted(p for g in globs.split() for p in get_config().nbs_path.glob(f"{g}.ipynb"))
 
 
 def source_of(mod: str) -> str:
     "The notebook that a module is made from."
-    line = re.search(r"File to edit: \S*?([\w.]+)\.ipynb", Path(importlib.import_module(mod).__file__).read_text("utf-8"))
-    return line[1]
+    text = Path(importlib.import_module(mod).__file__).read_text(encoding="utf-8")
+    return re.search(r"File to edit: \S*?([\w.]+)\.ipynb", text)[1]
 
 
 def modules(globs: str) -> list[str]:
@@ -51,20 +53,19 @@ def modules(globs: str) -> list[str]:
     return sorted((m for m in nb.public() if source_of(m) in stems), key=lambda m: stems.index(source_of(m)))
 
 
-def toctree(globs: str, *options: str) -> str:
-    return "\n".join(["```{toctree}", ":hidden:", *options, "", *globs.split(), "```"])
+def toctree(entries: list[str]) -> str: return "\n".join(["```{toctree}", ":hidden:", "", *entries, "```"])
 
 
 def how(globs: str, head: str, lead: str) -> str:
     "A group of notebooks."
     rows = [f"[{t}](../{p.name})\n: {nb.quarto2myst(s)}\n" for p in found(globs) for t, s in [title(p)]]
-    return "\n\n".join([f"# {head}", lead, *rows, toctree(" ".join(f"../{p.stem}" for p in found(globs)))])
+    return "\n\n".join([f"# {head}", lead, *rows, toctree([f"../{p.stem}" for p in found(globs)])])
 
 
 def summary(mod: str, name: str) -> str:
     "The first sentence of what an object says of itself."
     obj = getattr(importlib.import_module(mod), name)
-    if not (inspect.isclass(obj) or inspect.isfunction(obj)): return ""
+    if not (inspect.isclass(obj) or inspect.isfunction(obj)): return "A constant."
     said = (inspect.getdoc(obj) or "").split("\n\n")[0]
     return "" if said.startswith(f"{name}(") else re.sub(r"\s+", " ", said).replace("|", "\\|")
 
@@ -73,7 +74,8 @@ def home(name: str) -> str:
     "The module that has a name of the package's."
     obj = getattr(importlib.import_module(get_config().lib_path.name), name)
     if (mod := getattr(obj, "__module__", None)) in nb.public() and not isinstance(obj, dict): return mod
-    return next(m for m, names in nb.public().items() if name in names and getattr(importlib.import_module(m), name) is obj)
+    having = (m for m, names in nb.public().items() if name in names)
+    return next(m for m in having if getattr(importlib.import_module(m), name) is obj)
 
 
 def link(mod: str, name: str) -> str: return f"{{py:obj}}`{name} <{mod}.{name}>`"
@@ -89,15 +91,16 @@ def section(mod: str) -> str:
 
 def reference(globs: str, head: str, lead: str) -> str:
     "The modules of a group."
-    return "\n\n".join([f"# Reference: {head.lower() if head != 'EEG' else head}", lead, *map(section, modules(globs))])
+    head = head if head == "EEG" else head[0].lower() + head[1:]
+    return "\n\n".join([f"# Reference: {head}", lead, *map(section, modules(globs))])
 
 
-def overview(pages: dict[str, str]) -> str:
+def overview(groups: dict[str, tuple[str, str, str]]) -> str:
     "The way into the reference."
     lib = importlib.import_module(get_config().lib_path.name)
     names = "\n".join(f"| {link(m, n)} | {summary(m, n)} |" for n in lib.__all__ for m in [home(n)])
     rows = []
-    for page, globs in pages.items():
+    for page, (_, globs, _) in groups.items():
         for mod in modules(globs):
             stem = source_of(mod)
             words = ", ".join(link(mod, n) for n in nb.public()[mod])
@@ -106,7 +109,7 @@ def overview(pages: dict[str, str]) -> str:
         "# Reference", "Every public name, with its signature, its shapes and its methods. "
         "All names in one alphabet: {ref}`genindex`.",
         f"## `from {lib.__name__} import ...`", f"| name | what it is |\n|:--|:--|\n{names}",
-        "## By module", *rows, toctree(" ".join(pages), ":maxdepth: 1"),
+        "## By module", *rows, toctree([f"{head} <{page}>" for page, (head, *_) in groups.items()]),
     ])
 
 
@@ -116,7 +119,7 @@ def write(app):
     pages = {f"how/{k}": how(globs, head, lead) for k, (head, globs, lead) in GROUPS.items()}
     groups = {**GROUPS, "of_studies": ("Studies", STUDIES, "Sources, arms, measures and figures of each study.")}
     pages |= {f"reference/{k}": reference(globs, head, lead) for k, (head, globs, lead) in groups.items()}
-    pages["reference/index"] = overview({k: globs for k, (_, globs, _) in groups.items()})
+    pages["reference/index"] = overview(groups)
     for name, text in pages.items():
         path = top / f"{name}.md"
         path.parent.mkdir(exist_ok=True)

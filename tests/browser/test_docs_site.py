@@ -2,8 +2,11 @@
 
 `make docs` builds it; `make browser` runs these. Without a Chromium, or the `playwright` package, they are skipped.
 """
+import importlib
+import inspect
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
@@ -14,6 +17,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import mfr
 import pytest
+from mfr._modidx import d
 
 SITE = Path(__file__).resolve().parents[2] / "docs/_build/html"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -81,16 +85,27 @@ def test_no_link_leads_nowhere(pages):
 
 def test_no_reference_is_left_as_it_was_typed():
     left = re.compile(r"(?<![\w`/.])@(eq|fig|tbl)-\w|\{#(eq|tbl|fig)-|\{(py:\w+|eq|numref)\}`")
-    pages = {p.name: re.sub(r"<pre>.*?</pre>", "", p.read_text(encoding="utf-8"), flags=re.S) for p in SITE.glob("*.html")}
-    assert not {name: left.search(text)[0] for name, text in pages.items() if left.search(text)}
+    texts = {p.name: p.read_text(encoding="utf-8") for p in SITE.glob("*.html")}
+    found = {name: left.search(re.sub(r"<pre>.*?</pre>", "", text, flags=re.S)) for name, text in texts.items()}
+    assert not {name: m[0] for name, m in found.items() if m}
+
+
+def public_names() -> Iterator[str]:
+    "What the modules offer and did not take from each other."
+    for name in d["syms"]:
+        module = importlib.import_module(name)
+        for public in (n for n in module.__all__ if n[0] != "_"):
+            thing = getattr(module, public)
+            if not (inspect.isclass(thing) or inspect.isfunction(thing)) or thing.__module__ == name:
+                yield f"{name}.{public}"
 
 
 def test_every_public_name_has_one_entry_in_the_reference(pages):
-    ids = [i for name, page in pages.items() if name.startswith("reference/") for i in page.ids]
-    for name in mfr.__all__:
-        if name != "RULES": assert sum(i.split(".")[-1] == name for i in ids) >= 1, name
-    for method in ("encode", "decode", "forward", "step", "member", "decoder"): assert f"mfr.sae.SAEStack.{method}" in ids
-    assert "reference/index.html" in pages and any("genindex" in link for link in pages["reference/index.html"].links)
+    entries = Counter(i for page in pages.values() for i in page.ids if i.startswith("mfr."))
+    reference = {i for name, page in pages.items() if name.startswith("reference/") for i in page.ids}
+    names = [*public_names(), *(f"mfr.sae.SAEStack.{m}" for m in "encode decode forward step member decoder".split())]
+    assert not [n for n in names if n not in reference or entries[n] != 1]
+    assert any("genindex" in link for link in pages["reference/index.html"].links)
 
 
 # --- in the browser ----------------------------------------------------------------------------------------------
@@ -118,10 +133,12 @@ def browser():
         chromium.close()
 
 
-CUT = """() => [...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1
-  && Math.max(...e.textContent.split('\\n').map(l => l.length)) <= 120).map(e => e.textContent.slice(0, 60))"""
-HIDDEN = """() => [...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1
-  && !['auto', 'scroll'].includes(getComputedStyle(e).overflowX)).map(e => e.textContent.slice(0, 60))"""
+OVERFLOWING = """() => {
+  for (const fold of document.querySelectorAll('article details')) fold.open = true;
+  return [...document.querySelectorAll('article pre')]
+    .filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1).filter(%s).map(e => e.textContent.slice(0, 60))}"""
+CUT = OVERFLOWING % "e => Math.max(...e.textContent.split('\\n').map(line => line.length)) <= 120"
+HIDDEN = OVERFLOWING % "e => !['auto', 'scroll'].includes(getComputedStyle(e).overflowX)"
 MATHS = """async () => {
   if (!document.querySelector('.math')) return [];
   await MathJax.startup.promise;
@@ -131,8 +148,8 @@ OVER = """() => document.documentElement.scrollWidth - document.documentElement.
 PALE = """(theme) => {
   document.body.dataset.theme = theme;
   const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => .2126 * linear(c[0] / 255) + .7152 * linear(c[1] / 255) + .0722 * linear(c[2] / 255);
   const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
     if (c.length && (c[3] === undefined || c[3] > .5)) return c } return [255, 255, 255] };
   const found = new Set();
@@ -155,7 +172,7 @@ def seen(browser, address, pages) -> dict[str, dict[str, list]]:
     errors: list[str] = []
     tab.on("console", lambda message: message.type == "error" and errors.append(message.text))
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("request", lambda r: r.url.startswith(("http", "ws")) and not r.url.startswith(address) and errors.append(r.url))
+    tab.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or errors.append(f"asked for {r.url}"))
     for name in written(pages):
         errors.clear()
         tab.set_viewport_size(DESK)
