@@ -59,6 +59,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter-lab nbs
 
 docs: $(READY)  ## the site, in docs/_build/html
+	rm -rf docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs nbs docs/_build/html
 
 browser: $(READY)  ## look at every built page in headless Chromium, where there is one

@@ -16,7 +16,7 @@ from nbdev.config import get_config
 
 GROUPS = {  # page: its title, the notebooks in it, one sentence
     "foundations": ("Foundations", "0[0-5]*", "What everything else stands on, and what is made fast."),
-    "data": ("Data", "06* 07* 09* 1[0-4]* 29*", "Where examples come from: made, read, or taken from a language model."),
+    "data": ("Data", "0[679]* 1[0-4]* 29*", "Where examples come from: made, read, or taken from a language model."),
     "model": ("Model", "2[0-8]*", "From one batch to codes and reconstructions, and stacks on disk."),
     "objective": ("Objective", "3[0-3]*", "What a stack is trained for beside reconstruction."),
     "training": ("Training and its cost", "4[0-2]* 44* 57* 81*", "The loop, what it leaves behind, and what it costs."),
