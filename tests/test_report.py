@@ -11,9 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
+from mfr.glossary import GLOSSARY
+from mfr.glossary import Html
+from mfr.glossary import WORD
 from mfr.runs import RunFolder
 from pathlib import Path
-from mfr.report import GLOSSARY, Html, Part, Report, WORD, cell, command_line, html, table
+from mfr.report import Part, Report, cell, command_line, html, table
 
 
 # %% ../nbs/54_report.ipynb #c907b13e
