@@ -135,8 +135,10 @@ def figure_part(
     folder: Path | None = None,  # to save the figure in
 ) -> Html:
     "A figure with its caption, embedded."
-    labels = [label for ax in part.content.axes for label in (ax.get_xlabel(), ax.get_ylabel())]
-    said = {label: glossary.mark(label, prose=False) for label in labels}
+    caption = glossary.mark(part.text)
+    labels = {label: None for ax in part.content.axes for label in (ax.get_xlabel(), ax.get_ylabel())}
+    marked = [glossary.mark(label, prose=False) for label in labels]
+    explained = linked_terms(caption, glossary.sentences)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
     width, height = (round(side * 96 / DPI) for side in struct.unpack(">II", png[16:24]))  # the header of a PNG
     return render(
@@ -144,8 +146,8 @@ def figure_part(
         width=width, height=height,
         data=base64.b64encode(png).decode(),
         alt=part.text or part.heading,
-        caption=glossary.mark(part.text),
-        axes=[label for label in said.values() if linked_terms(label, glossary.sentences)],
+        caption=caption,
+        axes=[label for label in marked if linked_terms(label, glossary.sentences) - explained],
     )
 
 # %% ../nbs/54_report.ipynb #d6238232
@@ -265,7 +267,7 @@ def command_line() -> str:
         return ""
     return shlex.join(["mfr", *sys.argv[1:]])
 
-# %% ../nbs/54_report.ipynb #700ee344
+# %% ../nbs/54_report.ipynb #e20fdd3c
 def versions() -> str:
     "What a page was made with."
     return f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python {platform.python_version()}"
