@@ -66,9 +66,9 @@ def render(
 def cell(
     value,  # of a table
 ) -> str:
-    "A value as it is shown: four digits of a number, nothing for what is missing; an interval keeps to one line."
+    "A value as it is shown: four digits of a number, nothing for what is missing; an interval in a line of its own."
     if isinstance(value, str):
-        return re.sub(r" (?=±)|(?<=±) |(?<=\d,) (?=[+-]?\d)", "\u00a0", value)
+        return re.sub(r"(?<=[\d%]) \[(?=[+-]?\d)", "\n[", value)
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
     if value is None or pd.isna(value):
@@ -267,7 +267,7 @@ def command_line() -> str:
         return ""
     return shlex.join(["mfr", *sys.argv[1:]])
 
-# %% ../nbs/54_report.ipynb #e20fdd3c
+# %% ../nbs/54_report.ipynb #20d3a7c7
 def versions() -> str:
     "What a page was made with."
     return f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python {platform.python_version()}"

@@ -5,7 +5,7 @@
 from mfr.glossary import Glossary
 
 
-# %% ../nbs/53_glossary.ipynb #7061245c
+# %% ../nbs/53_glossary.ipynb #c8492311
 SHOWN = (
     "arm seed member k FVU L0 dead MMCS matched recovered agreement restarts loss CE KL distance allocation influential "
     "density inactivity support clusters low high together apart true latents live rule shared coherence energy cosine "

@@ -68,9 +68,10 @@ def test_code_to_copy_and_the_foot():
     stacks = [Path("runs/demo/stacks/plain-0"), Path("runs/demo/stacks/MFR-0")]
     page = html(sample_report(2, 1), stacks=stacks, command="mfr synthetic")
     assert "mfr.load(<span id=\"stack\">&#39;runs/demo/stacks/MFR-0&#39;</span>)" in page
-    assert page.count("<option") == 2 and ">MFR-0</option>" in page and page.count("<button type=\"button\" data-copy>") == 2
+    assert page.count("<option") == 2 and ">MFR-0</option>" in page and page.count(" data-copy>") == 2
     foot = page[page.index("<footer>") :]
-    assert f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python 3" in foot and "<code>mfr synthetic</code>" in foot
+    assert f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python 3" in foot
+    assert "<code>mfr synthetic</code>" in foot
     assert datetime.now().strftime("%Y-") in foot
     assert "data-copy>" not in html(sample_report(2, 1)) and "from Python" in html(sample_report(2, 1))
 
@@ -136,7 +137,8 @@ def test_a_report_knows_its_stacks_and_its_command(tmp_path, monkeypatch):
     stack.mkdir()
     (stack / "config.json").write_text("{}")
     page = sample_report(2, 1).write(run).read_text()
-    assert "mfr.load(" in page and "stacks/plain-0&#39;" in page and "mfr train --activations &#39;my file.npy&#39;" in page
+    assert "mfr.load(" in page and "stacks/plain-0&#39;" in page
+    assert "mfr train --activations &#39;my file.npy&#39;" in page
     assert {p.name for p in (run.path / "figures").iterdir()} == {"Figure-0.png", "Figure-0.svg"}
     assert f"mfr {mfr.__version__}" in page and not list(run.path.rglob("*.part"))
     for program in ("pytest", "/lib/pytest/__main__.py"):
@@ -149,5 +151,5 @@ def test_a_report_knows_its_stacks_and_its_command(tmp_path, monkeypatch):
 def test_cells_of_a_table():
     values = (1, 0.5, 123456.7, None, np.nan, "a", np.float32(0.25), True)
     assert [cell(v) for v in values] == ["1", "0.5", "123,457", "", "", "a", "0.25", "True"]
-    assert cell("+0.1 [-0.2, +0.3]") == "+0.1 [-0.2,\u00a0+0.3]" and cell("1 ± 2") == "1\u00a0±\u00a02"
+    assert cell("+0.1 [-0.2, +0.3]") == "+0.1\n[-0.2, +0.3]" and cell("a [b]") == "a [b]"
     assert "<table>" in table(pd.DataFrame({"arm": [], "FVU": []}))
