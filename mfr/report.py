@@ -267,7 +267,7 @@ def command_line() -> str:
         return ""
     return shlex.join(["mfr", *sys.argv[1:]])
 
-# %% ../nbs/54_report.ipynb #20d3a7c7
+# %% ../nbs/54_report.ipynb #0f880ab6
 def versions() -> str:
     "What a page was made with."
     return f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python {platform.python_version()}"
