@@ -19,8 +19,9 @@ from .checks import between
 from .code import times_active
 from .consensus import find_consensus
 from .data.language import Side, capture
+from .glossary import GLOSSARY, WORD, Html
 from .metrics import agreement
-from .report import GLOSSARY, TEMPLATES, WORD, Html, render
+from .report import TEMPLATES, render
 from .sae import SAEStack
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
+import platform
 import re
 import shlex
 import struct
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -21,102 +22,18 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import mfr
 from .files import write_whole
+from .glossary import GLOSSARY, Glossary, Html, linked_terms
 from .runs import RunFolder, slug
 
 # %% auto #0
-__all__ = ['GLOSSARY', 'Html', 'WORD', 'EVERYDAY', 'TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Glossary', 'linked_terms', 'Part',
-           'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body', 'paragraphs', 'height', 'sections',
-           'Report', 'html', 'command_line']
-
-# %% ../nbs/54_report.ipynb #eb227d6f
-GLOSSARY = {
-    "FVU": "Fraction of variance unexplained: squared error of the reconstruction over the variance of the data; "
-    "0 is perfect, 1 is what the mean of the data achieves.",
-    "L0": "How many latents are active in an example, on average.",
-    "density": "Share of examples whose code contains the latent.",
-    "dead": "A latent that no held-out example activates.",
-    "latent": "One direction of a member's dictionary, with the number that says how much of it an example holds.",
-    "member": "One autoencoder of a stack; all members of a stack are trained side by side on the same batches.",
-    "k": "How many latents of a member an example activates; on average, where a rule chooses over a batch.",
-    "MMCS": "Mean over latents of the cosine to the nearest true feature.",
-    "matched": "Mean cosine of latents and true features that are paired one to one as well as can be.",
-    "recovered": "Share of the true features to which some latent has a cosine above 0.9.",
-    "support": "How many of the SAEs have a feature: their latents are each other's nearest, and near enough.",
-    "agreement": "Cosine of a live latent to the nearest live latent of the other members, on average. This is what "
-    "the penalty optimises: a higher value under it shows that it works, not that the latents are better.",
-    "inactivity": "Share of a dictionary that is effectively idle: 0 if all latents are used alike, 1 if none is used.",
-    "restarts": "How often a member that began badly was started afresh.",
-    "distance": "L2 distance of a member's decoder to those of the others, latents compared as they are numbered.",
-    "matched distance": "L2 distance of a member's decoder to those of the others, latents paired one to one first.",
-    "loss recovered": "Share of the model's loss, between zeros in place of the activations and the activations "
-    "themselves, that survives the reconstruction; 1 is all.",
-    "CE": "Cross-entropy of the model's next token with the reconstruction in place, in nats.",
-    "KL": "Divergence of the model's predictions with the reconstruction in place from its own, in nats.",
-    "SNR": "Power of the clean signal over that of what is wrong with the estimate, in dB.",
-    "gain": "SNR of the cleaned signal minus that of the signal that went in, in dB; below 0 it is better left alone.",
-    "PCA": "Principal components, as many as a member has active latents: a reconstruction that needs no training.",
-}
-
-# %% ../nbs/54_report.ipynb #3d7ba12a
-GLOSSARY |= {
-    "allocation": "Correlation, over held-out examples, of the number of active latents with the squared error left.",
-    "Zipf exponent": "Exponent of the Zipf-Mandelbrot law of a member's densities: 0 if all latents are used alike.",
-    "off Zipf": "How far densities lie from that law, root mean square in decades.",
-    "steering": "Change of the model's logits per unit of length when a latent's decoder row is added; the number says "
-    "how much is added, in mean lengths of the activations.",
-    "influential": "Share of the small features that the readout depends on to which a latent has a cosine above 0.9.",
-    "head loss recovered": "Share of the readout's loss, between zeros in place of the examples and the examples "
-    "themselves, that survives the reconstruction.",
-}
-
-# %% ../nbs/54_report.ipynb #55df2576
-Html = Markup  # text that is HTML already; `Html("<b>{}</b>").format(name)` escapes the name
-WORD = Html('<a class="word" href="#word-{}" title="{}">{}</a>')  # anchor, sentence, term
-EVERYDAY = ("matched", "distance", "restarts", "k")
-
-# %% ../nbs/54_report.ipynb #0cb6ba2e
-class Glossary:
-    "Marks terms in texts and remembers those it has met."
-
-    def __init__(self, sentences: Mapping[str, str] = GLOSSARY):
-        self.terms = {term.lower(): term for term in sentences}
-        self.sentences = sentences
-        self.met = set()
-        longest = sorted(self.terms, key=len, reverse=True)
-        self.pattern = re.compile(rf"(?<![\w=])({'|'.join(map(re.escape, longest))})(?![\w=])", re.IGNORECASE)
-
-    def mark(self, text: str, prose: bool = True) -> Html:
-        "The text, escaped, each term linked to its sentence where it first stands; HTML stays as it is."
-        if isinstance(text, Html):
-            return text
-        out, at, here = [], 0, set()
-        for found in self.pattern.finditer(text):
-            term = self.terms[found[0].lower()]
-            if term not in here and not (prose and term in EVERYDAY):
-                out += [text[at : found.start()], WORD.format(slug(term), self.sentences[term], found[0])]
-                at = found.end()
-                here.add(term)
-        self.met |= here
-        return Html("").join([*out, text[at:]])
-
-    @property
-    def shown(self) -> dict[str, str]:
-        "The terms that were met, in the order of the glossary."
-        return {term: sentence for term, sentence in self.sentences.items() if term in self.met}
-
-# %% ../nbs/54_report.ipynb #b150b9ef
-def linked_terms(
-    html: Html,
-    terms: Iterable[str],  # of a glossary
-) -> set[str]:
-    "The terms that finished HTML links to."
-    return {term for term in terms if f'href="#word-{slug(term)}"' in html}
+__all__ = ['TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Part', 'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body',
+           'paragraphs', 'height', 'sections', 'Report', 'html', 'command_line', 'versions']
 
 # %% ../nbs/54_report.ipynb #4562419f
 class Part(NamedTuple):
@@ -149,9 +66,9 @@ def render(
 def cell(
     value,  # of a table
 ) -> str:
-    "A value as it is shown: four digits of a number, nothing for what is missing."
+    "A value as it is shown: four digits of a number, nothing for what is missing; an interval in a line of its own."
     if isinstance(value, str):
-        return value
+        return re.sub(r"(?<=[\d%]) \[(?=[+-]?\d)", "\n[", value)
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
     if value is None or pd.isna(value):
@@ -182,7 +99,7 @@ def table(
     "A table; rows whose first cell speaks of a mean or a difference stand out."
     glossary = glossary or Glossary()
     cells = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
-    strong = [bool(re.search("mean|difference", row[0])) for row in cells]
+    strong = [bool(re.search("mean|difference| - ", row[0])) for row in cells]
     columns = []
     for name, column in zip(map(str, frame.columns), zip(*cells)):
         words = any(c and not re.search(r"\d", c) for c in column)
@@ -218,8 +135,10 @@ def figure_part(
     folder: Path | None = None,  # to save the figure in
 ) -> Html:
     "A figure with its caption, embedded."
-    for ax in part.content.axes:
-        glossary.mark(f"{ax.get_xlabel()} {ax.get_ylabel()}", prose=False)
+    caption = glossary.mark(part.text)
+    labels = {label: None for ax in part.content.axes for label in (ax.get_xlabel(), ax.get_ylabel())}
+    marked = [glossary.mark(label, prose=False) for label in labels]
+    explained = linked_terms(caption, glossary.sentences)
     png = save_figure(part.content, folder and folder / slug(part.name or part.heading))
     width, height = (round(side * 96 / DPI) for side in struct.unpack(">II", png[16:24]))  # the header of a PNG
     return render(
@@ -227,7 +146,8 @@ def figure_part(
         width=width, height=height,
         data=base64.b64encode(png).decode(),
         alt=part.text or part.heading,
-        caption=glossary.mark(part.text),
+        caption=caption,
+        axes=[label for label in marked if linked_terms(label, glossary.sentences) - explained],
     )
 
 # %% ../nbs/54_report.ipynb #d6238232
@@ -331,18 +251,23 @@ def html(
         notes=report.notes,
         sections=sections(report.parts, glossary, figures),
         words=glossary.shown,
-        stacks=[str(stack) for stack in stacks],
+        stacks=stacks,
         config=json.dumps(config, indent=2) if config else "",
         command=command,
         date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
-        version=mfr.__version__,
+        versions=versions(),
     )
     return str(page)
 
 # %% ../nbs/54_report.ipynb #0422e018
 def command_line() -> str:
     "The command `mfr ...` that runs, or nothing where something else does."
-    program = Path(sys.argv[0]).name
-    if program not in ("mfr", "__main__.py"):
+    program = Path(sys.argv[0])
+    if program.stem != "mfr" and program.parts[-2:] != ("mfr", "cli.py"):
         return ""
     return shlex.join(["mfr", *sys.argv[1:]])
+
+# %% ../nbs/54_report.ipynb #0f880ab6
+def versions() -> str:
+    "What a page was made with."
+    return f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python {platform.python_version()}"

@@ -11,9 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+import torch
+from datetime import datetime
+from mfr.glossary import GLOSSARY
+from mfr.glossary import Html
+from mfr.glossary import WORD
 from mfr.runs import RunFolder
 from pathlib import Path
-from mfr.report import GLOSSARY, Html, Part, Report, WORD, cell, command_line, html, table
+from mfr.report import Part, Report, cell, command_line, html, table
 
 
 # %% ../nbs/54_report.ipynb #c907b13e
@@ -44,19 +49,43 @@ def test_a_page_folds_when_it_is_full():
     page = html(sample_report())
     parts = re.findall(r'<details class="part"( open)?>', page)
     assert parts[0] and parts[1] and not parts[8]
-    assert "All 40 rows" in page
+    assert "All 40 rows" in page and 'data-open="yes"' in page
+    anchors = re.findall(r'<a href="#([^"]+)">', page)
+    assert len(anchors) > 8 and all(f'id="{anchor}"' in page for anchor in anchors)
 
 
-def size_in_browser(page, width, folder):
-    "Width and height in pixels of a page in a frame of some width (a browser's window has a least width)."
-    said = "document.title = [e.scrollWidth, e.scrollHeight]"
+def test_axes_that_no_caption_explains_are_explained_below():
+    page = html(sample_report(2, 1))
+    assert re.search(r'Axes: <a class="word" href="#word-inactivity"', page)
+    report = Report("Study", "Done.")
+    fig, ax = plt.subplots()
+    ax.set(xlabel="density", ylabel="anything")
+    report.add("Figure", fig, "Density of latents.")
+    assert "Axes:" not in html(report)
+
+
+def test_code_to_copy_and_the_foot():
+    stacks = [Path("runs/demo/stacks/plain-0"), Path("runs/demo/stacks/MFR-0")]
+    page = html(sample_report(2, 1), stacks=stacks, command="mfr synthetic")
+    assert "mfr.load(<span id=\"stack\">&#39;runs/demo/stacks/MFR-0&#39;</span>)" in page
+    assert page.count("<option") == 2 and ">MFR-0</option>" in page and page.count(" data-copy>") == 2
+    foot = page[page.index("<footer>") :]
+    assert f"mfr {mfr.__version__}, PyTorch {torch.__version__} and Python 3" in foot
+    assert "<code>mfr synthetic</code>" in foot
+    assert datetime.now().strftime("%Y-") in foot
+    assert "data-copy>" not in html(sample_report(2, 1)) and "from Python" in html(sample_report(2, 1))
+
+
+def in_browser(page, width, folder, script="[e.scrollWidth, e.scrollHeight]"):
+    "What a script finds in a page in a frame of some width (a browser's window has a least width)."
+    said = f"document.title = {script}"
     frame = Html("<title></title><iframe srcdoc='{}' style='width:{}px; height:800px; border:0'></iframe>")
-    script = f"frames[0].onload = () => {{ const e = frames[0].document.documentElement; {said}; }}"
+    script = f"frames[0].onload = () => {{ const d = frames[0].document, e = d.documentElement; {said}; }}"
     (folder / "frame.html").write_text(frame.format(page, width) + Html(f"<script>{script}</script>"))
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
     command = ["chromium", *options, "--dump-dom", (folder / "frame.html").as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    return tuple(map(int, re.search(r"<title>(\d+),(\d+)", dom).groups()))
+    return tuple(map(int, re.search(r"<title>([\d,]+)", dom)[1].split(",")))
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs a browser")
@@ -67,8 +96,28 @@ def test_a_page_fits_a_screen(tmp_path, width):
     wide = {f"a quantity of a long name {i}": [0.5] * 3 for i in range(20)}
     report.add("Wide", pd.DataFrame(wide))
     page = html(report, {"path": "x" * 200}, [Path("runs") / f"{'y' * 80}-{i}" for i in range(30)], "mfr " + "z" * 200)
-    across, tall = size_in_browser(page, width, tmp_path)
+    across, tall = in_browser(page, width, tmp_path)
     assert across <= width and tall <= 6000
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs a browser")
+def test_what_is_tapped_on_a_phone(tmp_path):
+    "A word says what it means, a heading sorts, a stack is chosen; paper has everything open."
+    report = sample_report(8, 1)
+    page = html(report, stacks=[Path("a"), Path("b")])
+    script = """(() => {
+      const one = (what) => d.querySelector(what), seen = (what) => what ? 1 : 0;
+      one("th:nth-child(3) a.word").click();
+      const word = seen(one("#said:popover-open") && one("#said").textContent.includes("what the penalty optimises"));
+      one("th:nth-child(3) .sort").click();
+      const first = Number(one("tbody tr td:nth-child(2)").textContent);  // the seed of the highest agreement
+      one("select").value = "'a'";
+      one("select").dispatchEvent(new Event("change"));
+      frames[0].dispatchEvent(new Event("beforeprint"));
+      const closed = d.querySelectorAll("details.part:not([open])").length;
+      return [word, first, seen(one("#stack").textContent === "'a'"), closed];
+    })()"""
+    assert in_browser(page, 390, tmp_path, script) == (1, 7, 1, 0)
 
 
 def test_the_glossary_holds_what_occurs():
@@ -88,14 +137,19 @@ def test_a_report_knows_its_stacks_and_its_command(tmp_path, monkeypatch):
     stack.mkdir()
     (stack / "config.json").write_text("{}")
     page = sample_report(2, 1).write(run).read_text()
-    assert "load(&#39;" in page and "plain-0" in page and "mfr train --activations &#39;my file.npy&#39;" in page
+    assert "mfr.load(" in page and "stacks/plain-0&#39;" in page
+    assert "mfr train --activations &#39;my file.npy&#39;" in page
     assert {p.name for p in (run.path / "figures").iterdir()} == {"Figure-0.png", "Figure-0.svg"}
     assert f"mfr {mfr.__version__}" in page and not list(run.path.rglob("*.part"))
-    monkeypatch.setattr(sys, "argv", ["pytest"])
-    assert command_line() == ""
+    for program in ("pytest", "/lib/pytest/__main__.py"):
+        monkeypatch.setattr(sys, "argv", [program])
+        assert command_line() == ""
+    monkeypatch.setattr(sys, "argv", ["/lib/mfr/cli.py", "eeg"])
+    assert command_line() == "mfr eeg"
 
 
 def test_cells_of_a_table():
     values = (1, 0.5, 123456.7, None, np.nan, "a", np.float32(0.25), True)
     assert [cell(v) for v in values] == ["1", "0.5", "123,457", "", "", "a", "0.25", "True"]
+    assert cell("+0.1 [-0.2, +0.3]") == "+0.1\n[-0.2, +0.3]" and cell("a [b]") == "a [b]"
     assert "<table>" in table(pd.DataFrame({"arm": [], "FVU": []}))
