@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 from mfr.runs import RunFolder
+from mfr.runs import command_line
 from pathlib import Path
-from mfr.report import GLOSSARY, Html, Part, Report, WORD, cell, command_line, html, table
+from mfr.report import GLOSSARY, Html, Part, Report, WORD, cell, html, table
 
 
 # %% ../nbs/54_report.ipynb #c907b13e
