@@ -5,310 +5,183 @@
 # %% ../nbs/90_cli.ipynb #507b09f9
 from __future__ import annotations
 
+import platform
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stderr, suppress
-from dataclasses import dataclass, field, make_dataclass, replace
-from io import StringIO
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from shlex import quote
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import tyro
 
+import mfr
+from mfr.commands import (
+    Output, _Capture, _DenoiseFile, _Export, _Show, _Sweep, capture, compare, compare_parts, consensus, consensus_parts,
+    denoise, export, gpt2, out_of_the_way, run_study, show, study_parts, sweep,
+)
+
 # %% auto #0
-__all__ = ['PARTS', 'THEIRS', 'COMMANDS', 'EXTRAS', 'Refused', 'parse', 'is_rule', 'with_parts', 'study_command', 'show',
-           'synthetic', 'train', 'quiet', 'gpt2', 'capture', 'eeg', 'denoise', 'sweep', 'on_saes', 'consensus',
-           'compare', 'export', 'bench', 'usage', 'main', 'guarded', 'note', 'complain', 'sentence_of']
+__all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'EXTRAS', 'Command', 'read_command', 'bench_parts', 'bench',
+           'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'note', 'complain', 'sentence_of']
 
-# %% ../nbs/90_cli.ipynb #c1c01dd2
-class Refused(Exception):
-    "The input cannot be used; the message is the sentence to show."
+# %% ../nbs/90_cli.ipynb #5eca8fa8
+class Command(NamedTuple):
+    "What a command is."
 
-# %% ../nbs/90_cli.ipynb #f68a5416
-def parse(command: type, args: list[str], prog: str, **kw) -> Any:
-    "tyro.cli, with what it has to complain about as one sentence."
-    said, config = StringIO(), (tyro.conf.AvoidSubcommands,)
-    try:
-        with redirect_stderr(said): return tyro.cli(command, args=args, prog=prog, config=config, **kw)
-    except SystemExit as e:
-        if not e.code: raise  # --help
-        lines = [line.strip(" │|") for line in said.getvalue().splitlines()[1:]]  # without the title of the box
-        parts = [list(part) for rule, part in groupby(lines, is_rule) if not rule]
-        raise Refused(f"{' '.join(parts[0])} (see {prog} --help)") from None
+    about: str  # a sentence
+    parts: Callable[[], Sequence[Any]]  # dataclasses, objects or types: what its options are
+    run: Callable[..., None]  # given the parts with the values of the command line
+    examples: Sequence[str]  # command lines
+    more: str = ""  # for its help, after the sentence
 
-# %% ../nbs/90_cli.ipynb #bcd07dd9
-def is_rule(line: str) -> bool:
-    "Is it a horizontal line of a box?"
-    return set(line) <= set("─-╭╮╰╯+")
-
-# %% ../nbs/90_cli.ipynb #324e6d14
-def with_parts(
-    config: Any,  # a dataclass
-    args: list[str],
-    names: tuple[str, ...],  # its parts that may be there or not
-) -> tuple[Any, list[str]]:  # it with the parts that the arguments speak of, and the arguments that are left
-    "Add and remove optional parts: --NAME KIND, --NAME alone, --NAME None, or --NAME.SETTING VALUE."
-    from mfr.arms import as_setting, part_with
-
-    hints = get_type_hints(type(config))
-    for name in names:
-        args = [piece for arg in args for piece in (arg.split("=", 1) if arg.startswith(f"--{name}=") else [arg])]
-        below = [arg.removeprefix(f"--{name}.").replace("-", "_") for arg in args if arg.startswith(f"--{name}.")]
-        if f"--{name}" in args:
-            at = args.index(f"--{name}")
-            said = [arg for arg in args[at + 1 : at + 2] if not arg.startswith("--")]
-            args = args[:at] + args[at + 1 + len(said) :]
-            config = replace(config, **{name: as_setting(said[0] if said else True, hints[name], name)})
-        elif getattr(config, name) is None and below:
-            config = replace(config, **{name: part_with([one.partition("=")[0] for one in below], hints[name], name)})
-    return config, args
-
-# %% ../nbs/90_cli.ipynb #7a5c351f
+# %% ../nbs/90_cli.ipynb #04ab961f
 @dataclass
 class _Preset:
     preset: str = ""
 
-# %% ../nbs/90_cli.ipynb #1f4bfc48
-PARTS = (
-    "--merge adds an arm of what the baseline's members share, as one SAE (--merge.share sets how long it is tuned); "
-    "--aux k or --aux zipf adds a loss that revives dead latents (--aux.every and the like set it); --mutual None, "
-    "--restarts None take a part away; --preset NAME begins from another set of options."
-)
-
-# %% ../nbs/90_cli.ipynb #cf8d7e8f
-def study_command(
-    name: str,  # of a study, see `mfr.sweep.STUDIES`
+# %% ../nbs/90_cli.ipynb #e280ee37
+def read_command(
+    name: str,  # of a command
     args: list[str],
-    about: str,  # for --help
-) -> None:
-    "Read a study's options, run it, show what it found."
-    from mfr.study import RunOptions
-    from mfr.sweep import options_of
+) -> Sequence[Any]:  # its parts, with the values of the command line
+    "Read what follows the name of a command."
+    from mfr.options import parse, read, with_all_parts
+    from mfr.sweep import STUDIES
 
-    chosen, rest = parse(_Preset, args, f"mfr {name}", return_unknown_args=True, add_help=False)
-    default = options_of(name, chosen.preset)
-    train, rest = with_parts(default.train, rest, ("mutual", "aux", "restarts"))
-    default, rest = with_parts(replace(default, train=train), rest, ("merge",))
-    where = RunOptions(Path("runs") / name)
-    parts = [("study", Annotated[type(default), tyro.conf.arg(name="")], field(default=default)),
-             ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=where))]
-    command = parse(make_dataclass("Command", parts), rest, f"mfr {name}", description=f"{about} {PARTS}")
-    show(command.study.study(command.options), command.options, command.study)
-
-# %% ../nbs/90_cli.ipynb #e48dd9b8
-def show(study: Any, options: Any, config: Any) -> None:
-    "Run a study and print what it found."
-    from mfr.result import cautions, summarise
-    from mfr.study import run
-
-    for note in study.notes: print(f"note: {note}")
-    result = run(study, options, config)
-    shown = {q: n for q, n in study.digits.items() if q in result.members}
-    table = study.table(result) if study.table else summarise(result.members, shown)
-    print(table.to_string(index=False))
-    print(f"\n{study.conclusion(result)}")
-    for note in [*table.attrs.get("notes", ()), *cautions(result)]: print(f"note: {note}")
-    print(f"\nreport: {options.out / 'report.html'}")
-
-# %% ../nbs/90_cli.ipynb #99d977ba
-def synthetic(args: list[str]) -> None:
-    "Stacks with and without MFR on data with known features: which of them finds more?"
-    sizes = "--preset demo (the default) takes under a minute on two CPU cores, --preset paper is the paper's size."
-    study_command("synthetic", args, f"{synthetic.__doc__} {sizes}")
-
-# %% ../nbs/90_cli.ipynb #35919037
-def train(args: list[str]) -> None:
-    "Stacks of SAEs on your own vectors, with and without MFR, beside PCA."
-    study_command("train", args, train.__doc__)
-
-# %% ../nbs/90_cli.ipynb #bcd82543
-def quiet() -> None:
-    "No progress bars of transformers where nobody looks."
-    with suppress(ImportError):  # told when it is needed
-        from transformers.utils.logging import disable_progress_bar
-
-        if not sys.stderr.isatty(): disable_progress_bar()
-
-# %% ../nbs/90_cli.ipynb #f92900d9
-def gpt2(args: list[str]) -> None:
-    "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features."
-    models = "The default is a small model that ships with the package and needs no network; --preset paper is GPT-2."
-    quiet()
-    study_command("gpt2", args, f"{gpt2.__doc__} {models}")
-
-# %% ../nbs/90_cli.ipynb #d159c0de
-@dataclass
-class _Capture:
-    model: Annotated[str, tyro.conf.Positional]  # "tiny", "minilm", a model of the Hugging Face Hub, or a local folder
-    path: tuple[str, ...]  # of the modules, as transformer.h.0.mlp or encoder.layer.3
-    text: str = "python"  # "python": Python's documentation; or a file, a folder, or a data set of the Hub
-    out: Path = Path("runs/capture")  # gets a folder for each module; one that is there is gone on with
-    tokens: int = 0  # of the text, at most; 0 for all
-    length: int = 256  # tokens in a sequence, at most
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # on disk
-    side: Literal["output", "input"] = "output"  # of the modules
-    at_once: int = 16  # sequences that the model reads at once
-    device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
-
-# %% ../nbs/90_cli.ipynb #4bc895ca
-def capture(args: list[str]) -> None:
-    "Store what modules of a model compute on a text, all in one pass; goes on where it was cut off."
-    from mfr.checks import at_least
-    from mfr.data.capture import at_most, capture_to_stores, open_model, stores_in, text_for
-    from mfr.data.language import documents
-    from mfr.data.tiny_gpt2 import python_text
-
-    quiet()
-    c = parse(_Capture, args, "mfr capture", description=capture.__doc__)
-    at_least(1, path=len(c.path), at_once=c.at_once)
-    at_least(0, tokens=c.tokens)
-    model, tokenizer = open_model(c.model, c.device)
-    texts = python_text() if c.text == "python" else documents(c.text)
-    sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
-    folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
-    for store in capture_to_stores(model, sequences, folders, c.at_once):
-        print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
-
-# %% ../nbs/90_cli.ipynb #f0e922de
-def eeg(args: list[str]) -> None:
-    "Stacks of SAEs on EEG: reconstruction, and denoising measured against a known truth."
-    if args[:1] == ["denoise"]: return denoise(args[1:])
-    sizes = "The default simulates its recordings and needs no network; --preset paper is the paper's size."
-    one = "mfr eeg denoise IN OUT --stack DIR cleans one recording."
-    study_command("eeg", args, f"{eeg.__doc__} {sizes} {one}")
-
-# %% ../nbs/90_cli.ipynb #66da4b0c
-@dataclass
-class _DenoiseFile:
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a recording
-    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # .fif, .edf, .bdf, .vhdr or .set
-    stack: Path  # folder of a stack that mfr eeg has trained; its report says which denoises best
-    member: int | None = None  # which member reconstructs; by default the mean of all
-    overwrite: bool = False  # replace a file that is there
-
-# %% ../nbs/90_cli.ipynb #9909208f
-def denoise(args: list[str]) -> None:
-    "Replace the EEG channels of a recording by their reconstruction; everything else stays as it is."
-    from mfr.eeg.denoise import denoise_file
-    from mfr.saving import load
-
-    c = parse(_DenoiseFile, args, "mfr eeg denoise", description=denoise.__doc__)
-    for note in denoise_file(c.source, c.target, load(c.stack), c.member, c.overwrite): print(f"note: {note}")
-    print(f"denoised: {c.target}")
-
-# %% ../nbs/90_cli.ipynb #77768ac8
-@dataclass
-class _Sweep:
-    file: Annotated[Path, tyro.conf.Positional]  # a TOML file: study, options, arms, axes
-    out: Path | None = None  # folder of the run; by default runs/ and the file's name
-    device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
-    overwrite: bool = False  # replace the run that is there
-    resume: bool = False  # go on with a run that was cut off, or whose file has grown
-    track: Literal["tensorboard", "wandb"] | None = None  # show training as it goes on, see OUT/tracking
-
-# %% ../nbs/90_cli.ipynb #44616ef8
-def sweep(args: list[str]) -> None:
-    "Any study over any settings, from a file; goes on where it was cut off and trains nothing twice."
-    from mfr.study import RunOptions
-    from mfr.sweep import read_sweep
-    from mfr.sweep import sweep as study_of
-
-    c = parse(_Sweep, args, "mfr sweep", description=sweep.__doc__)
-    where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume, c.track)
-    show(study_of(c.file, where), where, read_sweep(c.file))
-
-# %% ../nbs/90_cli.ipynb #fb5fa914
-def on_saes(
-    name: str,  # of the command
-    study: type,  # a dataclass, what is to be done
-    run: Callable,  # (study, RunOptions) -> a table, its conclusion in `.attrs`
-    args: list[str],
-    about: str,  # for --help
-) -> None:
-    "Read what to do with SAEs that are there, do it, show what was found."
-    from mfr.study import RunOptions
-
-    said = ("folder of the run", "replace the run that is there", "cpu, cuda, cuda:1, ...")
-    where, again, on = (tyro.conf.arg(help=words) for words in said)
-    parts = [("study", Annotated[study, tyro.conf.arg(name="")]),
-             ("out", Annotated[Path, where], field(default=Path("runs") / name)),
-             ("overwrite", Annotated[bool, again], field(default=False)),
-             ("device", Annotated[str, on], field(default="cpu"))]
-    command = parse(make_dataclass("Command", parts), args, f"mfr {name}", description=about)
-    table = run(command.study, RunOptions(command.out, command.device, command.overwrite))
-    print(table.round(4).to_string(index=False))
-    print(f"\n{table.attrs['conclusion']}\n\nreport: {command.out / 'report.html'}")
-
-# %% ../nbs/90_cli.ipynb #04746efb
-THEIRS = "Folders of SAEs (or folders of such folders) of mfr, SAELens, sparsify or dictionary_learning."
-
-
-def consensus(args: list[str]) -> None:
-    "Which features several SAEs share, and how often each would be found again."
-    from mfr.studies.consensus_study import ConsensusStudy, run_consensus
-
-    apart = "Trained apart on the same data: arms of one run share their starts, and agree for that alone."
-    on_saes("consensus", ConsensusStudy, run_consensus, args, f"{consensus.__doc__} {THEIRS} {apart}")
-
-# %% ../nbs/90_cli.ipynb #8980ca5a
-def compare(args: list[str]) -> None:
-    "SAEs of any library on the same rows: L0, FVU, dead latents, what they share."
-    from mfr.studies.compare_study import CompareStudy, run_compare
-
-    on_saes("compare", CompareStudy, run_compare, args, f"{compare.__doc__} {THEIRS}")
-
-# %% ../nbs/90_cli.ipynb #7426cb74
-@dataclass
-class _Export:
-    path: Annotated[Path, tyro.conf.Positional]  # folder of a stack, or of a run
-    to: str  # saelens, sparsify or dictionary_learning
-    out: Path | None = None  # folder of what is written; by default exported/ and the library's name
-    anyway: bool = False  # even if negative activations become 0 there
-
-# %% ../nbs/90_cli.ipynb #b982002e
-def export(args: list[str]) -> None:
-    "Write the members of a stack, or of all stacks of a run, so that another library loads them."
-    from mfr.dictionaries import labels
-    from mfr.formats import export as write
-    from mfr.formats import load_foreign, sae_folders
-
-    c = parse(_Export, args, "mfr export", description=export.__doc__)
-    folders, out = sae_folders(c.path), c.out or Path("exported") / c.to
-    names = [""] if len(folders) == 1 else labels(folders)
-    for folder, name in zip(folders, names):
-        for written in write(load_foreign(folder), out / name, c.to, c.anyway): print(f"exported: {written}")
+    command, prog = COMMANDS[name], f"mfr {name}"
+    if name in STUDIES:
+        chosen, args = parse(_Preset, args, prog, return_unknown_args=True, add_help=False)
+        parts = study_parts(name, chosen.preset)
+        study, args = with_all_parts(parts[0], args)
+        parts = study, *parts[1:]
+    else: parts = command.parts()
+    return read(prog, f"{command.about} {command.more}".strip(), parts, args, command.examples)
 
 # %% ../nbs/90_cli.ipynb #b44b3410
-def bench(args: list[str]) -> None:
-    "What a training step costs, as ratios taken in one run on this machine."
-    sys.path.append(str(Path(__file__).parent.parent))
-    try: from benchmarks import BenchStudy, run
-    except ModuleNotFoundError as e: raise Refused("bench: expected a clone of the project, with benchmarks/") from e
-    from mfr.study import RunOptions
+def bench_parts() -> tuple:
+    "The options of `mfr bench`."
+    sys.path.append(str(Path(mfr.__file__).parent.parent))
+    try: from benchmarks import BenchStudy
+    except ModuleNotFoundError as e: raise ValueError("bench: expected a clone of the project, with benchmarks/") from e
+    from mfr.session import RunOptions
 
-    about = f"{bench.__doc__} Compares with SAELens and sparsify where they are installed (pip install 'mfr[bench]')."
-    parts = [("study", Annotated[BenchStudy, tyro.conf.arg(name="")], field(default=BenchStudy())),
-             ("options", Annotated[RunOptions, tyro.conf.arg(name="")], field(default=RunOptions(Path("runs/bench"))))]
-    command = parse(make_dataclass("Command", parts), args, "mfr bench", description=f"{about} Keep the machine idle.")
-    if command.options.track: raise Refused(f"track: expected None for a benchmark, got {command.options.track!r}")
-    print(run(command.study, command.options).to_string(index=False))
-    print(f"\nreport: {command.options.out / 'report.html'}")
+    return BenchStudy(), RunOptions(Path("runs/bench")), Output()
+
+# %% ../nbs/90_cli.ipynb #c8a4a013
+def bench(study: Any, options: Any, output: Output) -> None:
+    "Measure, and tell what was measured."
+    from benchmarks import run
+
+    from mfr.show import found_in, tell
+
+    if options.track: raise ValueError(f"track: expected None for a benchmark, got {options.track!r}")
+    with out_of_the_way(output): run(study, options)
+    tell(found_in(options.out), output.json)
+
+# %% ../nbs/90_cli.ipynb #2de7e507
+@dataclass
+class _Completion:
+    shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positional]  # that reads it
+
+# %% ../nbs/90_cli.ipynb #1fe41089
+def completion(c: _Completion) -> None:
+    "Print a script that completes commands and options."
+    from mfr.options import grouped
+
+    kinds = []
+    for name, command in COMMANDS.items():
+        try: kinds.append(Annotated[grouped(command.parts()), tyro.conf.subcommand(name, description=command.about)])
+        except (ValueError, ImportError): pass  # the benchmarks, without a clone
+    args, config = ["--tyro-print-completion", c.shell], (tyro.conf.AvoidSubcommands,)
+    with suppress(SystemExit): tyro.cli(Union[tuple(kinds)], prog="mfr", args=args, config=config)  # noqa: UP007
 
 # %% ../nbs/90_cli.ipynb #63920277
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "synthetic": synthetic, "train": train, "capture": capture, "gpt2": gpt2, "eeg": eeg, "consensus": consensus,
-    "compare": compare, "export": export, "sweep": sweep, "bench": bench,
+EXAMPLES = {
+    "synthetic": ("mfr synthetic --steps 500 --out runs/short", "mfr synthetic --mutual.weight 0.01 --seeds 3 --merge"),
+    "train": ("mfr train --activations rows.npy --d-hidden 512 --k 16",
+              "mfr train --activations runs/capture/transformer.h.0.mlp --n 4 --aux k"),
+    "capture": ("mfr capture tiny --path transformer.h.0.mlp transformer.h.1.mlp --tokens 20000",),
+    "gpt2": ("mfr gpt2 --steps 200 --n 2 --k 16", "mfr gpt2 --path transformer.h.1.mlp --aux k --steer 4"),
+    "eeg": ("mfr eeg --steps 100 --n 2 --k 24", "mfr eeg --source recordings/ --out runs/mine"),
+    "eeg denoise": ("mfr eeg denoise in.edf out.edf --stack runs/eeg/stacks/baseline-0",),
+    "sweep": ("mfr sweep widths.toml", "mfr sweep widths.toml --resume"),
+    "show": ("mfr show runs/synthetic", "mfr show runs/synthetic/stacks/MFR-0 --json"),
+    "compare": ("mfr compare runs/synthetic runs/short", "mfr compare my-sae runs/train --activations rows.npy"),
+    "consensus": ("mfr consensus sae-0 sae-1 sae-2 --activations rows.npy",),
+    "export": ("mfr export runs/train --to saelens",),
+    "bench": ("mfr bench --sizes gpt2 --rounds 3",),
+    "completion": ("mfr completion bash > ~/.local/share/bash-completion/completions/mfr",
+                   "mfr completion zsh > ~/.zfunc/_mfr"),
 }  # fmt: skip
 
+# %% ../nbs/90_cli.ipynb #a413a8d0
+ABOUT = {
+    "synthetic": "Stacks with and without MFR on data with known features: which of them finds more?",
+    "train": "Stacks of SAEs on your own vectors, with and without MFR, beside PCA.",
+    "capture": "Store what modules of a model compute on a text, all in one pass; goes on where it was cut off.",
+    "gpt2": "Stacks of SAEs on a module of a language model: reconstruction, loss recovered, features.",
+    "eeg": "Stacks of SAEs on EEG: reconstruction, and denoising measured against a known truth.",
+    "eeg denoise": "Replace the EEG channels of a recording by their reconstruction; everything else stays as it is.",
+    "sweep": "Any study over any settings, from a file; goes on where it was cut off and trains nothing twice.",
+    "show": "What a folder holds: a run and what it found, or how far it is; a stack; an SAE of another library.",
+    "compare": "Runs side by side by what they have measured; or, with --activations, SAEs on the same rows.",
+    "consensus": "Which features several SAEs share, and how often each would be found again.",
+    "export": "Write the members of a stack, or of all stacks of a run, so that another library loads them.",
+    "bench": "What a training step costs, as ratios taken in one run on this machine.",
+    "completion": "A script for your shell that completes commands and options.",
+}  # fmt: skip
+THEIRS = "Folders of SAEs (or folders of such folders) of mfr, SAELens, sparsify or dictionary_learning."
+MORE = {
+    "synthetic": "The default takes under a minute on two CPU cores.",
+    "gpt2": "The default is a small model that ships with the package and needs no network.",
+    "eeg": "The default simulates its recordings and needs no network; `mfr eeg denoise` cleans one recording.",
+    "compare": f"{THEIRS} Runs side by side are printed, nothing is written.",
+    "consensus": f"{THEIRS} Trained apart on the same data: arms of one run share their starts.",
+    "bench": "Compares with SAELens and sparsify where they are installed. Keep the machine idle.",
+}  # fmt: skip
 
+# %% ../nbs/90_cli.ipynb #3d93708d
+DOES: dict[str, tuple[Callable[[], Sequence[Any]], Callable[..., None]]] = {
+    "synthetic": (partial(study_parts, "synthetic"), run_study),
+    "train": (partial(study_parts, "train"), run_study),
+    "capture": (lambda: (_Capture,), capture),
+    "gpt2": (partial(study_parts, "gpt2"), gpt2),
+    "eeg": (partial(study_parts, "eeg"), run_study),
+    "eeg denoise": (lambda: (_DenoiseFile,), denoise),
+    "sweep": (lambda: (_Sweep, Output()), sweep),
+    "show": (lambda: (_Show, Output()), show),
+    "compare": (compare_parts, compare),
+    "consensus": (consensus_parts, consensus),
+    "export": (lambda: (_Export,), export),
+    "bench": (bench_parts, bench),
+    "completion": (lambda: (_Completion,), completion),
+}  # fmt: skip
+COMMANDS = {name: Command(ABOUT[name], *DOES[name], EXAMPLES[name], MORE.get(name, "")) for name in DOES}
+
+# %% ../nbs/90_cli.ipynb #10fa1f8f
 def usage() -> str:
     "What `mfr --help` prints."
-    lines = "\n".join(f"  {name:<10} {f.__doc__}" for name, f in COMMANDS.items())
+    lines = "\n".join(f"  {name:<11} {command.about}" for name, command in COMMANDS.items())
     first = "usage: mfr COMMAND [OPTIONS]\n\nSparse autoencoders trained in parallel and nudged to agree."
-    return f"{first}\n\n{lines}\n\nmfr COMMAND --help lists the options of a command."
+    last = "mfr COMMAND --help lists the options of a command, with examples. mfr --version says what is installed."
+    return f"{first}\n\n{lines}\n\n{last}"
+
+# %% ../nbs/90_cli.ipynb #11322e61
+def versions() -> str:
+    "What `mfr --version` prints."
+    return f"mfr {mfr.__version__}, torch {version('torch')}, Python {platform.python_version()}"
+
+# %% ../nbs/90_cli.ipynb #8742291c
+def unknown_command(name: str) -> str:
+    "The sentence about a command that there is not."
+    near = get_close_matches(name, COMMANDS, n=1)
+    meant = f", did you mean {near[0]}?" if near else ""
+    return f"expected one of the commands {', '.join(COMMANDS)}, got {name!r}{meant} (see mfr --help)"
 
 # %% ../nbs/90_cli.ipynb #83a4451d
 def main(
@@ -316,23 +189,25 @@ def main(
 ) -> int:  # exit status: 0, 2 for input that cannot be used, 130 after Ctrl-C
     "The program `mfr`."
     name, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
-    if name in ("-h", "--help"):
-        print(usage())
+    said = {"-h": usage, "--help": usage, "--version": versions}
+    if name in said:
+        print(said[name]())
         return 0
-    known = f"expected one of the commands {', '.join(COMMANDS)}, got {name!r} (see mfr --help)"
-    if name not in COMMANDS: return complain(known)
-    return guarded(COMMANDS[name], rest)
+    if rest and f"{name} {rest[0]}" in COMMANDS: name, rest = f"{name} {rest[0]}", rest[1:]
+    if name not in COMMANDS: return complain(unknown_command(name))
+    return guarded(name, rest)
 
 # %% ../nbs/90_cli.ipynb #92e7d48d
-def guarded(command: Callable[[list[str]], None], args: list[str]) -> int:
+def guarded(name: str, args: list[str]) -> int:
     "Call a command; what it refuses is told in a sentence."
+    from mfr.options import Refused
     from mfr.train import keep_memory
 
     keep_memory()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = note
-            command(args)
+            COMMANDS[name].run(*read_command(name, args))
         return 0
     except KeyboardInterrupt as e: return complain(str(e) or "interrupted", 130)
     except (Refused, OSError, ValueError, ImportError, MemoryError, RuntimeError) as e:
@@ -360,7 +235,7 @@ EXTRAS = {
 def sentence_of(e: Exception) -> str:  # nothing for what is no fault of the input
     "What is wrong, in one sentence."
     if isinstance(e, OSError) and e.filename and e.strerror: return f"{e.filename}: {e.strerror}"
-    if isinstance(e, (Refused, OSError, ValueError)): return str(e)
+    if isinstance(e, OSError | ValueError): return str(e)
     if isinstance(e, ImportError):
         package = (e.name or "").partition(".")[0]
         extra = EXTRAS.get(package)

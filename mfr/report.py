@@ -9,9 +9,7 @@ import base64
 import json
 import platform
 import re
-import shlex
 import struct
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,11 +27,11 @@ from matplotlib.figure import Figure
 import mfr
 from .files import write_whole
 from .glossary import GLOSSARY, Glossary, Html, linked_terms
-from .runs import RunFolder, slug
+from .runs import RunFolder, command_line, slug
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Part', 'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body',
-           'paragraphs', 'height', 'sections', 'Report', 'html', 'command_line', 'versions']
+           'paragraphs', 'height', 'sections', 'Report', 'summary', 'html', 'versions']
 
 # %% ../nbs/54_report.ipynb #4562419f
 class Part(NamedTuple):
@@ -217,6 +215,7 @@ class Report:
     notes: Sequence[str] = ()  # what a reader must be warned of, a sentence each
     parts: list[Part] = field(default_factory=list)
     words: Mapping[str, str] = field(default_factory=dict)  # terms of its own, each with a sentence
+    table: pd.DataFrame | None = None  # what a terminal shows of it
 
     def __post_init__(self):
         if not self.conclusion.strip():
@@ -227,11 +226,19 @@ class Report:
         self.parts.append(Part(heading, content, text, name))
 
     def write(self, run: RunFolder, command: str | None = None) -> Path:
-        "Save the figures and `report.html` in the folder of a run; the command is the one that runs, if none is given."
+        "Save figures, `summary.json` and `report.html` in a run's folder; by default the command is the one that runs."
         configs = (run.path / "stacks").glob("*/config.json")
         stacks = [p.parent for p in sorted(configs, key=lambda p: (p.stat().st_mtime, p))]
         command = command_line() if command is None else command
+        run.write("summary.json", json.dumps(summary(self, command), indent=1) + "\n")
         return run.write("report.html", html(self, run.config, stacks, command, run.path / "figures"))
+
+# %% ../nbs/54_report.ipynb #ec61d3dc
+def summary(report: Report, command: str) -> dict:
+    "Title, command, conclusion, notes and table of a report, as JSON can hold them."
+    rows = [] if report.table is None else json.loads(report.table.to_json(orient="records"))
+    said = {"title": report.title, "command": command, "conclusion": str(report.conclusion)}
+    return said | {"notes": list(map(str, report.notes)), "table": rows}
 
 # %% ../nbs/54_report.ipynb #017c41d1
 def html(
@@ -258,14 +265,6 @@ def html(
         versions=versions(),
     )
     return str(page)
-
-# %% ../nbs/54_report.ipynb #0422e018
-def command_line() -> str:
-    "The command `mfr ...` that runs, or nothing where something else does."
-    program = Path(sys.argv[0])
-    if program.stem != "mfr" and program.parts[-2:] != ("mfr", "cli.py"):
-        return ""
-    return shlex.join(["mfr", *sys.argv[1:]])
 
 # %% ../nbs/54_report.ipynb #0f880ab6
 def versions() -> str:

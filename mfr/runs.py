@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -18,8 +20,8 @@ from pathlib import Path
 from .files import write_whole
 
 # %% auto #0
-__all__ = ['OWN', 'slug', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
-           'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
+__all__ = ['OWN', 'slug', 'command_line', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable',
+           'check_writable', 'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
 
 # %% ../nbs/42_runs.ipynb #ad05464c
 def slug(
@@ -28,9 +30,17 @@ def slug(
     "A name as that of a file or an anchor."
     return re.sub(r"[^\w.+=-]+", "-", name).strip("-.") or "unnamed"
 
+# %% ../nbs/42_runs.ipynb #0422e018
+def command_line() -> str:
+    "The command `mfr ...` that runs, or nothing where something else does."
+    program = Path(sys.argv[0])
+    if program.stem != "mfr" and program.parts[-2:] != ("mfr", "cli.py"):
+        return ""
+    return shlex.join(["mfr", *sys.argv[1:]])
+
 # %% ../nbs/42_runs.ipynb #c0763293
 OWN = (
-    "config.json", "metrics.json", "recordings.json", "report.html",
+    "config.json", "metrics.json", "summary.json", "recordings.json", "report.html",
     "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "steering.csv",
     "history.csv", "restarts.csv", "rivals.csv",
     "clusters.csv", "two_by_two.csv", "left_out.csv", "consensus.safetensors",

@@ -25,7 +25,7 @@ from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid
 from .checks import at_least
 from .metrics import agreement, densities, evaluate
 from .report import Part, Report
-from .result import Interval, Result, cautions, finite, flat_metrics, headline  # noqa: F401
+from .result import Interval, Result, cautions, finite, flat_metrics, headline, summarise  # noqa: F401
 from .runs import RunFolder, undo_if_empty
 from .sae import SAEStack
 from .session import Interrupted, RunOptions, Session, Sources, Trained, train_arm  # noqa: F401
@@ -34,9 +34,9 @@ from .terms import settings
 
 # %% auto #0
 __all__ = ['MAY_GROW', 'tidy', 'reconstruction', 'closest', 'Study', 'measure', 'write_frames', 'read_frames', 'examined',
-           'bears', 'with_columns', 'examined_rivals', 'run', 'gathered', 'publish', 'with_settings', 'metrics', 'Arm',
-           'Interrupted', 'Interval', 'Result', 'RunOptions', 'Source', 'StudyOptions', 'Trained', 'baseline_and_mfr',
-           'grid', 'read_arms']
+           'bears', 'with_columns', 'examined_rivals', 'run', 'gathered', 'terminal_table', 'publish', 'with_settings',
+           'metrics', 'Arm', 'Interrupted', 'Interval', 'Result', 'RunOptions', 'Source', 'StudyOptions', 'Trained',
+           'baseline_and_mfr', 'grid', 'read_arms']
 
 # %% ../nbs/60_study.ipynb #3295209e
 _all_ = ["Arm", "Interrupted", "Interval", "Result", "RunOptions", "Source", "StudyOptions", "Trained",
@@ -196,7 +196,7 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
 
 # %% ../nbs/60_study.ipynb #51bdcd0d
-MAY_GROW = ("seeds", "steps", "*.steps", "compared")
+MAY_GROW = ("seeds", "steps", "*.steps", "compared", "study")
 
 # %% ../nbs/60_study.ipynb #2acace0e
 def run(
@@ -207,7 +207,7 @@ def run(
     "Train, measure and report every arm at every seed; or go on with that."
     about = {"study": study.name, "batch_size": study.batch_size, "seeds": study.seeds, "seed": study.seed}
     arms = [{"name": name} | arm.described for name, arm in study.arms.items()]
-    config = settings(about if config is None else config) | {"compared": arms}
+    config = {"study": study.name} | settings(about if config is None else config) | {"compared": arms}
     folder = RunFolder(options.out, config, options.overwrite, options.resume, MAY_GROW)
     session = Session(study, options, folder, Sources(study))
     with undo_if_empty(folder):
@@ -227,6 +227,12 @@ def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     found = {level: [part[level] for part in parts if level in part] for level in levels}
     return {level: pd.concat([f for f in fs if len(f)] or fs[:1], ignore_index=True) for level, fs in found.items()}
 
+# %% ../nbs/60_study.ipynb #28361b55
+def terminal_table(result: Result) -> pd.DataFrame:
+    "What a terminal shows: the study's own table, or members and their summary."
+    if result.study.table: return result.study.table(result)
+    return summarise(result.members, {q: n for q, n in result.study.digits.items() if q in result.members})
+
 # %% ../nbs/60_study.ipynb #465d0735
 def publish(result: Result, folder: RunFolder) -> None:
     "Write what a run leaves: a CSV file for every level, `metrics.json`, figures and the report."
@@ -235,8 +241,9 @@ def publish(result: Result, folder: RunFolder) -> None:
     for level, frame in frames.items(): folder.write(f"{level}.csv", frame.to_csv(index=False))
     folder.write("metrics.json", json.dumps(metrics(result), indent=1) + "\n")
     said = study.conclusion(result)
-    notes = (*study.notes, *cautions(result))
-    report = Report(study.title or study.name, said, study.lead, notes)
+    table = terminal_table(result)
+    notes = (*study.notes, *table.attrs.get("notes", ()), *cautions(result))
+    report = Report(study.title or study.name, said, study.lead, notes, table=table)
     for section in study.sections:
         made = section(result)
         report.parts += made if isinstance(made, list) else [made] if made else []

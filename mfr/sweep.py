@@ -26,8 +26,8 @@ from .runs import flat
 from .study import RunOptions, Study
 
 # %% auto #0
-__all__ = ['STUDIES', 'options_of', 'read_sweep', 'sweep', 'arms_table', 'quantity_parts', 'varied', 'axis_parts', 'said_of',
-           'figure_over', 'scale_of']
+__all__ = ['STUDIES', 'options_of', 'presets_of', 'read_sweep', 'sweep', 'arms_table', 'quantity_parts', 'varied', 'axis_parts',
+           'said_of', 'figure_over', 'scale_of']
 
 # %% ../nbs/67_sweep.ipynb #6a345c4c
 STUDIES = {"synthetic": "SyntheticStudy", "train": "TrainStudy", "gpt2": "GPT2Study", "eeg": "EEGStudy"}
@@ -38,12 +38,16 @@ def options_of(
     preset: str = "",  # one of its presets; by default the first
 ) -> StudyOptions:  # what is missing, as the file of `train`, is `tyro.MISSING`
     "The options of a study as its command has them; ValueError names what there is."
-    one_of(STUDIES, study=name)
-    module = import_module(f"mfr.studies.{name}_study")
-    presets = getattr(module, "PRESETS", None)
-    if presets is None: return getattr(module, STUDIES[name])(activations=tyro.MISSING)
+    presets = presets_of(name)
+    if not presets: return getattr(import_module(f"mfr.studies.{name}_study"), STUDIES[name])(activations=tyro.MISSING)
     if preset: one_of(presets, preset=preset)
     return presets[preset] if preset else next(iter(presets.values()))
+
+# %% ../nbs/67_sweep.ipynb #6df64209
+def presets_of(name: str) -> dict[str, StudyOptions]:
+    "The presets of a study by name, the default first; none for one that needs a file."
+    one_of(STUDIES, study=name)
+    return getattr(import_module(f"mfr.studies.{name}_study"), "PRESETS", {})
 
 # %% ../nbs/67_sweep.ipynb #846d7b59
 def read_sweep(

@@ -17,8 +17,9 @@ from mfr.glossary import GLOSSARY
 from mfr.glossary import Html
 from mfr.glossary import WORD
 from mfr.runs import RunFolder
+from mfr.runs import command_line
 from pathlib import Path
-from mfr.report import Part, Report, cell, command_line, html, table
+from mfr.report import Part, Report, cell, html, table
 
 
 # %% ../nbs/54_report.ipynb #c907b13e

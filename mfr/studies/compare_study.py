@@ -39,7 +39,7 @@ class CompareStudy:
     "What is compared, and on what."
 
     stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of SAEs, also SAELens's, sparsify's
-    activations: Path  # rows that all of them encode
+    activations: Path | None = None  # rows that all of them encode; without, runs are put side by side as they are
     tensor: str = ""  # which tensor of a file that has several
     rows: int = 20_000  # of them, evenly spaced
 
@@ -79,6 +79,7 @@ def shared_with_others(dictionaries: list[Dictionary]) -> Float[np.ndarray, "n"]
 # %% ../../nbs/71_compare_study.ipynb #c63a77b3
 def compared(study: CompareStudy, device: str = "cpu") -> pd.DataFrame:  # a row an SAE, the least FVU first
     "All SAEs on the same rows."
+    if study.activations is None: raise ValueError("activations: expected rows that the SAEs encode, got none")
     sample = sample_of(study.activations, study.tensor, study.rows)
     folders = [folder for path in study.stacks for folder in sae_folders(path)]
     parts = [scores_of(folder, label, sample, device) for folder, label in zip(folders, labels(folders))]
@@ -120,7 +121,8 @@ def run_compare(
         numbers = {f"{name}/{quantity}": value for name, line in lines.items() for quantity, value in line.items()
                    if not isinstance(value, str)}
         folder.write("metrics.json", json.dumps(finite(numbers), indent=1))
-        report = Report("Comparison", verdict(table), f"{len(table)} SAEs on the same {study.rows:,} rows at most.", ())
+        report = Report("Comparison", verdict(table), f"{len(table)} SAEs on the same {study.rows:,} rows at most.",
+                        table=table.round(4))
         text = "Density: median over live latents. Shared: live latents that another SAE has, a mean over the others."
         report.add("Side by side", table.round(4), text)
         if "FVU" in table: report.add("Error over active latents", figure_compared(table), "", "compared")

@@ -175,7 +175,7 @@ def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict, table: pd.Da
     shares, consensus = reappearance(verdict.left_out), verdict.consensus
     names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
     lead = f"{len(dictionaries)} SAEs, {len(consensus.support):,} features in all. {names}."
-    report = Report("Consensus", conclusion(verdict.left_out), lead, doubts(table))
+    report = Report("Consensus", conclusion(verdict.left_out), lead, doubts(table), table=shares.round(4))
     caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has."
     report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
     report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
