@@ -110,7 +110,7 @@ def report_of(
     "Ratios, times, and the figures."
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {device}"
     lead = f"{study.rounds} rounds in alternating order on {machine}, PyTorch {torch.__version__}."
-    report = Report("Benchmark", conclusion(table), lead)
+    report = Report("Benchmark", conclusion(table), lead, table=table)
     report.add("Ratios", table.round(3), SHARES)
     ms = pd.DataFrame({name: 1e3 * frame.median() for name, frame in times.items()})
     report.add("Times", ms.round(2).rename_axis("ms a step").reset_index(), "Medians.")

@@ -1,7 +1,9 @@
 """The program as a process: exit status, what is said and where, Ctrl-C, resuming."""
+import contextlib
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +36,31 @@ def test_a_run_writes_its_folder_and_nothing_to_stderr(tmp_path):
         f"{name}.{kind}" for kind in ("png", "svg") for name in
         ("agreement", "activity", "found_again", "inactivity", "recovery", "support"))
     assert load(tmp_path / "run" / "stacks" / "MFR-0").config.n == 2
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path):
+    r = mfr("synthetic", *SMALL, "--steps", 20, "--d-hidden", 2048, "--k", 4, "--out", tmp_path / "run", "--json")
+    found = json.loads(r.stdout)
+    assert {"conclusion", "table", "report", "metrics"} == found.keys() and found["report"].endswith("report.html")
+    assert "of the 2048 latents are dead" in r.stderr and r.stderr.startswith("note: "), "notes are for people"
+    assert found["metrics"] == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    again = json.loads(mfr("show", tmp_path / "run", "--json", check=True).stdout)
+    assert again["table"] == found["table"] and again["conclusion"] == found["conclusion"] and again["config"]["k"] == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
+def test_a_terminal_sees_rate_and_remaining_time(tmp_path):
+    import pty
+    ours, theirs = pty.openpty()
+    wide = ["bash", "-c", 'stty rows 40 cols 120; exec "$@"', "x"]
+    command = [*wide, *MFR, "synthetic", *SMALL, "--steps", "200", "--mutual", "None", "--merge", "None",
+               "--restarts", "None", "--out", str(tmp_path / "run")]
+    p = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=ENV)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while part := os.read(ours, 65536): said += part
+    assert p.wait(timeout=60) == 0 and re.search(rb"baseline, seed 0: .*%.*<\d\d:\d\d, .*ex/s", said), said[-300:]
 
 
 def test_the_same_command_gives_the_same_numbers(tmp_path):
@@ -73,6 +100,8 @@ def test_the_same_command_gives_the_same_numbers(tmp_path):
     (["consensus"], "stacks: expected at least 1, got 0"),
     (["consensus", "missing-a", "missing-b"], "expected a folder, missing-a is none"),
     (["compare", "a", "b"], "--activations"),
+    (["compare", "a", "b", "--activations", "missing.npy"], "missing.npy is not a file"),
+    (["show", "missing"], "--out: expected an option"),
     (["fly"], "expected one of the commands"),
 ])
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, args, words):
@@ -90,6 +119,10 @@ def test_which_features_two_runs_share(tmp_path):
     r = mfr("consensus", *stacks, "--out", tmp_path / "shared", check=True)
     said = ("are found again by one more SAE", "found again in the other", "Nothing that these SAEs have in common")
     assert any(words in r.stdout for words in said)
+    again = mfr("show", tmp_path / "shared", check=True).stdout
+    assert r.stdout.strip() in again.strip() and str(stacks[0]) in again, "it says the same, and of what"
+    side = mfr("compare", tmp_path / "run-0", tmp_path / "run-1", check=True).stdout
+    assert "2 runs. They differ in\n  seed: run-0: 0; run-1: 1\n" in side and side.count("baseline run-") == 2
     names = {"clusters.csv", "left_out.csv", "metrics.json", "consensus.safetensors", "report.html", "config.json"}
     assert names <= {path.name for path in (tmp_path / "shared").iterdir()}
 
@@ -97,6 +130,8 @@ def test_which_features_two_runs_share(tmp_path):
 def test_saes_go_out_and_are_compared(tmp_path):
     "Stacks of a run as another library's SAEs; they come back as what they were."
     mfr("synthetic", *SMALL, "--steps", 60, "--out", tmp_path / "run", check=True)
+    shown = mfr("show", tmp_path / "run" / "stacks" / "baseline-0", check=True).stdout
+    assert "2 members of 128 latents on 64 dimensions" in shown and "topk" in shown
     r = mfr("export", tmp_path / "run", "--to", "saelens", "--out", tmp_path / "theirs", check=True)
     assert r.stdout.count("exported: ") == len(list((tmp_path / "theirs").rglob("cfg.json"))) > 2
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(200, 64)).astype("float32"))
@@ -141,6 +176,8 @@ def test_a_sweep_goes_on_where_it_was_cut_off_and_grows(tmp_path):
     p.send_signal(signal.SIGTERM)
     _, err = p.communicate(timeout=120)
     assert p.returncode == 130 and "interrupted: pulled, seed 0, after" in err and "Traceback" not in err
+    half = mfr("show", out, check=True).stdout
+    assert "Not finished: 1 of 2 stacks are trained and measured; pulled-0 is at step " in half
     first = {path.name: path.stat().st_mtime_ns for path in (out / "measured").iterdir()}
     (tmp_path / "s.toml").write_text(text + "mutual.weight = 0.003\n[axes]\nlr = [0.01]\n")
     assert mfr(*command, "--resume").returncode == 0

@@ -38,8 +38,8 @@ __all__ = ['CompareStudy', 'scores_of', 'shared_with_others', 'compared', 'figur
 class CompareStudy:
     "What is compared, and on what."
 
-    stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of SAEs, also SAELens's, sparsify's
-    activations: Path | None = None  # rows that all of them encode; without, runs are put side by side as they are
+    stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # of SAEs, any library's; without rows, of runs
+    activations: Path | None = None  # rows that all SAEs encode; without, runs are put side by side as they are
     tensor: str = ""  # which tensor of a file that has several
     rows: int = 20_000  # of them, evenly spaced
 
