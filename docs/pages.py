@@ -23,9 +23,9 @@ GROUPS = {  # page: its title, the notebooks in it, one sentence
     "consensus": ("What SAEs share", "3[4-9]* 43* 59*", "What several SAEs share, and what that is worth."),
     "eeg": ("EEG", "1[5-9]* 4[6-9]*", "From a recording to windows, and back to a recording."),
     "results": ("Results", "45* 5[0-6]* 58*", "Numbers, figures and pages that say what was found."),
-    "studies": ("Comparisons and commands", "60* 67* 90*", "What a comparison is made of, and how a terminal runs it."),
+    "studies": ("Comparisons and commands", "60* 67* 7[6-9]* 90*", "What a comparison is, and how a terminal runs it."),
 }
-STUDIES = "6[1-68-9]* 7*"  # their modules are in the reference, their notebooks a part of their own
+STUDIES = "6[1-68-9]* 7[0-5]*"  # their modules are in the reference, their notebooks a part of their own
 
 
 def title(path: Path) -> tuple[str, str]:
