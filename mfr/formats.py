@@ -268,7 +268,9 @@ def load_foreign(
     if (name := layout_of(path)) == "mfr": return load(path)
     layout = LAYOUTS[name]
     read = read_pt if layout.tensors.endswith(".pt") else read_tensors
-    plain = layout.read(read_json(path / layout.config), read(path / layout.tensors), path)
+    said, tensors = read_json(path / layout.config), read(path / layout.tensors)
+    try: plain = layout.read(said, tensors, path)
+    except ValueError as e: raise e if str(path) in str(e) else ValueError(f"{path}: {e}") from e
     return plain if isinstance(plain, Directions) else stack_of(plain)
 
 # %% ../nbs/27_formats.ipynb #aaaa5b41
