@@ -125,10 +125,11 @@ def to_saelens(plain: Plain) -> tuple[Said, Tensors]:
     "Plain words as SAELens keeps them."
     f, d = plain.W.shape
     about = plain.metadata.get("language_model", {})
-    metadata = {"sae_lens_version": SAELENS, "sae_lens_training_version": None, "mfr": plain.metadata}
+    ours = {name: value for name, value in plain.metadata.items() if name != "saelens"}
+    metadata = {"sae_lens_version": SAELENS, "sae_lens_training_version": None, "mfr": ours}
     if about.get("side", "output") == "input": about = {}  # theirs are outputs
     names = {"model_name": "model", "hook_name": "path", "context_size": "length"}
-    metadata |= {theirs: about[ours] for theirs, ours in names.items() if ours in about}
+    metadata |= {theirs: about[name] for theirs, name in names.items() if name in about}
     if about: metadata |= {"model_class_name": "AutoModelForCausalLM", "prepend_bos": False}
     said = {"architecture": "standard" if plain.chosen == "relu" else plain.chosen, "d_in": d, "d_sae": f,
             "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
@@ -270,7 +271,9 @@ def load_foreign(
     read = read_pt if layout.tensors.endswith(".pt") else read_tensors
     said, tensors = read_json(path / layout.config), read(path / layout.tensors)
     try: plain = layout.read(said, tensors, path)
-    except ValueError as e: raise e if str(path) in str(e) else ValueError(f"{path}: {e}") from e
+    except ValueError as e:
+        if str(path) in str(e): raise
+        raise ValueError(f"{path}: {e}") from e
     return plain if isinstance(plain, Directions) else stack_of(plain)
 
 # %% ../nbs/27_formats.ipynb #aaaa5b41

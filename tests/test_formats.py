@@ -46,7 +46,9 @@ def test_there_and_back(tmp_path, select, to, tied):
         test_close(x_hat, expected, eps=1e-4)
         back = load_foreign(folder).metadata
         assert {key: back[key] for key in stack.metadata} == stack.metadata
-    assert sae_folders(tmp_path) == [tmp_path / "out" / "member-0", tmp_path / "out" / "member-1"]
+        again = load_foreign(export(load_foreign(folder), tmp_path / f"again-{i}", to)[0])
+        assert again.metadata == back, "and once more"
+    assert sae_folders(tmp_path / "out") == [tmp_path / "out" / "member-0", tmp_path / "out" / "member-1"]
 
 
 def test_what_would_change_is_refused(tmp_path):
@@ -84,7 +86,7 @@ def test_what_is_no_sae_is_named(tmp_path):
     config = folders["saelens"] / "cfg.json"
     good = config.read_text()
     for change, words in (
-        ({"architecture": "transcoder"}, "architecture: expected 'standard', .* got 'transcoder'"),
+        ({"architecture": "transcoder"}, "saelens: architecture: expected 'standard', .* got 'transcoder'"),
         ({"k": 0}, "expected k, a whole number above 0, got 0"),
     ):
         config.write_text(json.dumps(json.loads(good) | change))
