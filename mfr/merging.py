@@ -79,6 +79,8 @@ def assembled(
     one.c.copy_(mean_over(stack.c, members)[None])
     if one.W_dec is not None: one.W.copy_(mean_over(stack.W, members)[None])
     if one.b is not None: one.b.copy_(stack.b.mean(0, keepdim=True))
+    for name, own in stack.rule.named_buffers(recurse=False):  # thresholds that came with the SAEs, and the like
+        if own.shape == stack.c.shape: one.rule.get_buffer(name).copy_(mean_over(own, members)[None])
     support = {"support": consensus.support[chosen].tolist(), "of": stack.config.n, "threshold": consensus.threshold}
     one.metadata = stack.metadata | {"consensus": support}
     return one
