@@ -57,9 +57,11 @@ class Arm:
     merge: Merge | None = None  # its members become one SAE
 
     def __post_init__(self):
-        for what, wanted in {"a mutual penalty": self.train.mutual, "a consensus": self.merge}.items():
+        parts = {"mutual": ("a mutual penalty", self.train.mutual), "merge": ("a consensus", self.merge)}
+        for name, (what, wanted) in parts.items():
             if wanted and self.sae.n < 2:
-                raise ValueError(f"n: expected at least 2 members for {what}, got {self.sae.n}")
+                without = f"{name}=None (--{name} None) does without"
+                raise ValueError(f"n: expected at least 2 members for {what}, got {self.sae.n}; {without}")
 
     @property
     def described(self) -> dict:
