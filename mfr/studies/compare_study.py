@@ -6,32 +6,36 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 import tyro
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..agreement import as_dictionaries, find_pairs
 from ..checks import at_least
 from ..data.vectors import in_blocks
-from ..dictionaries import Dictionary, labels, read_dictionaries, sample_of
+from ..dictionaries import labels, sample_of
 from ..formats import Directions, load_foreign, sae_folders
-from ..metrics import evaluate
+from ..metrics import Evaluation, evaluate
 from ..plots import tidy
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty
+from ..sae import SAEConfig
 from ..study import RunOptions
 
 # %% auto #0
-__all__ = ['CompareStudy', 'scores_of', 'shared_with_others', 'compared', 'figure_compared', 'verdict', 'run_compare']
+__all__ = ['CompareStudy', 'Scored', 'scored', 'numbered', 'shared_with_others', 'compared', 'figure_compared', 'verdict',
+           'run_compare']
 
 # %% ../../nbs/71_compare_study.ipynb #b00b0f28
 @dataclass(frozen=True)
@@ -45,35 +49,50 @@ class CompareStudy:
 
     def __post_init__(self): at_least(1, stacks=len(self.stacks), rows=self.rows)
 
+# %% ../../nbs/71_compare_study.ipynb #b7412ee3
+class Scored(NamedTuple):
+    "One SAE on the rows."
+
+    numbers: dict[str, str | float]  # SAE, rule, latents, L0, FVU, dead, density; less, where there are no codes
+    rows: Float[Tensor, "f d"]  # of the decoder
+    alive: Bool[Tensor, "f"]  # active in some row; all of them, where there are no codes
+
 # %% ../../nbs/71_compare_study.ipynb #92527164
-def scores_of(
+def scored(
     folder: Path,  # of an SAE or a stack
     label: str,
     sample: Float[Tensor, "b d"],
     device: str = "cpu",
-) -> pd.DataFrame:  # a row a member: SAE, rule, latents, L0, FVU, dead, density
-    "How each member of a folder does on the rows; none for an SAE whose codes are not computed here."
+) -> list[Scored]:
+    "How each member of a folder does on the rows."
     stack = load_foreign(folder)
-    if isinstance(stack, Directions): return pd.DataFrame({"SAE": [label], "latents": [stack.decoder.shape[1]]})
-    stack = stack.to(device)
-    if sample.shape[1] != stack.config.d_in:
-        raise ValueError(f"activations: expected {stack.config.d_in} dimensions as {label} has, got {sample.shape[1]}")
-    found, n = evaluate(stack, (x.to(stack.W) for x in in_blocks(sample, 1000))), stack.config.n
-    names = [label] if n == 1 else [f"{label}, member {i}" for i in range(n)]
-    alive = np.array([np.median(own[own > 0]) if own.any() else np.nan for own in found.density])
-    about = {"SAE": names, "rule": stack.config.select, "latents": stack.config.d_hidden}
-    return pd.DataFrame(about | {"L0": found.l0, "FVU": found.fvu, "dead": found.dead, "density": alive})
+    if isinstance(stack, Directions):
+        warnings.warn(f"{folder}: its directions alone are compared, {stack.why}", stacklevel=2)
+        rows = stack.decoder[0].to(device)
+        return [Scored({"SAE": label, "latents": len(rows)}, rows, rows.new_ones(len(rows), dtype=torch.bool))]
+    config, stack = stack.config, stack.to(device)
+    if sample.shape[1] != config.d_in:
+        raise ValueError(f"activations: expected {config.d_in} dimensions as {label} has, got {sample.shape[1]}")
+    found = evaluate(stack, (x.to(stack.W) for x in in_blocks(sample, 1000)))
+    names = [label] if config.n == 1 else [f"{label}, member {i}" for i in range(config.n)]
+    return [numbered(name, config, found, i, stack.decoder[i]) for i, name in enumerate(names)]
+
+# %% ../../nbs/71_compare_study.ipynb #5a4aa41b
+def numbered(name: str, config: SAEConfig, found: Evaluation, i: int, rows: Float[Tensor, "f d"]) -> Scored:
+    "What was measured of member i."
+    density = found.density[i]
+    numbers = {"SAE": name, "rule": config.select, "latents": config.d_hidden, "L0": found.l0[i], "FVU": found.fvu[i],
+               "dead": found.dead[i], "density": np.median(density[density > 0]) if density.any() else np.nan}
+    return Scored(numbers, rows, torch.from_numpy(density > 0).to(rows.device))
 
 # %% ../../nbs/71_compare_study.ipynb #364bd533
-def shared_with_others(dictionaries: list[Dictionary]) -> Float[np.ndarray, "n"]:
+def shared_with_others(found: list[Scored]) -> Float[np.ndarray, "n"]:
     "Share of the live latents of each SAE that another one has, a mean over the others."
-    density = [own.density for own in dictionaries]
-    alive = None if density[0] is None else [own > 0 for own in density]
-    live = [len(own.rows) for own in dictionaries] if alive is None else [int(own.sum()) for own in alive]
-    found, shares = find_pairs(as_dictionaries([own.rows for own in dictionaries], alive)), [[] for _ in live]
-    for (i, j), pairs in found.pairs.items():
-        many = int((pairs.cosines >= found.threshold).sum())
-        for here in (i, j): shares[here].append(many / max(1, live[here]))
+    agreed = find_pairs(as_dictionaries([own.rows for own in found], [own.alive for own in found]))
+    shares = [[] for _ in found]
+    for (i, j), pairs in agreed.pairs.items():
+        many = int((pairs.cosines >= agreed.threshold).sum())
+        for here in (i, j): shares[here].append(many / max(1, int(found[here].alive.sum())))
     return np.array([np.mean(own) for own in shares])
 
 # %% ../../nbs/71_compare_study.ipynb #c63a77b3
@@ -82,9 +101,9 @@ def compared(study: CompareStudy, device: str = "cpu") -> pd.DataFrame:  # a row
     if study.activations is None: raise ValueError("activations: expected rows that the SAEs encode, got none")
     sample = sample_of(study.activations, study.tensor, study.rows)
     folders = [folder for path in study.stacks for folder in sae_folders(path)]
-    parts = [scores_of(folder, label, sample, device) for folder, label in zip(folders, labels(folders))]
-    table = pd.concat(parts, ignore_index=True)
-    table["shared"] = shared_with_others(read_dictionaries(study.stacks, sample, device))
+    found = [own for folder, label in zip(folders, labels(folders)) for own in scored(folder, label, sample, device)]
+    if len(found) < 2: raise ValueError(f"stacks: expected at least 2 SAEs to compare, {folders[0]} has 1")
+    table = pd.DataFrame([own.numbers for own in found]).assign(shared=shared_with_others(found))
     return table.sort_values("FVU", ignore_index=True) if "FVU" in table else table
 
 # %% ../../nbs/71_compare_study.ipynb #e265df00

@@ -22,8 +22,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SHOWN', 'ConsensusStudy', 'dictionaries_of', 'Verdict', 'judge', 'by_density', 'agreement_of', 'two_by_two', 'doubts',
-           'figure_chance', 'figure_support', 'clusters_of', 'report_of', 'run_consensus']
+__all__ = ['SHOWN', 'ConsensusStudy', 'dictionaries_of', 'Verdict', 'judge', 'headline', 'by_density', 'agreement_of',
+           'two_by_two', 'doubts', 'figure_chance', 'figure_support', 'clusters_of', 'report_of', 'run_consensus']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
@@ -88,6 +88,13 @@ def judge(
     numbers = {"density": density, "energy": [own.energy for own in dictionaries]} if density else {}
     return Verdict(consensus, left_out, found, rows, {n: consensus.mean_of(v).numpy() for n, v in numbers.items()})
 
+# %% ../../nbs/69_consensus_study.ipynb #91871ab5
+def headline(verdict: Verdict) -> str:
+    "How many features all SAEs have, and what is found again."
+    said, many = conclusion(verdict.left_out), len(verdict.rows)
+    shared = int((verdict.consensus.support == many).sum())
+    return f"{shared:,} features are in {'both' if many == 2 else f'all {many}'} SAEs. {said}" if shared else said
+
 # %% ../../nbs/69_consensus_study.ipynb #fe1c296b
 def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a column a third of the densities
     "Share found again by support and density."
@@ -122,12 +129,14 @@ def two_by_two(dictionaries: Sequence[Dictionary], found: Agreement) -> pd.DataF
 # %% ../../nbs/69_consensus_study.ipynb #dfaf7d88
 def doubts(table: pd.DataFrame) -> tuple[str, ...]:  # from `two_by_two`
     "What a reader must know: agreement that training did not make."
+    same = [f"{line['SAEs']} have the same directions: one SAE twice is no evidence."
+            for line in table.to_dict("records") if line["cosine"] > 0.99999]
     kept = table.get("nearest at the start", pd.Series(dtype=float))
-    if not (kept > 0.1).any(): return ()
+    if not (kept > 0.1).any(): return tuple(same)
     worst = table.loc[kept.idxmax()]
     share = f"{worst['nearest at the start']:.0%}"
-    return (f"{worst['SAEs']}: {share} of what they share was nearest at the start already. They began with the same "
-            "weights, so that their agreement says less.",)
+    return (*same, f"{worst['SAEs']}: {share} of what they share was nearest at the start already. They began with the "
+            "same weights, so that their agreement says less.")
 
 # %% ../../nbs/69_consensus_study.ipynb #3b792e12
 def figure_chance(verdict: Verdict) -> Figure:
@@ -175,8 +184,9 @@ def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict, table: pd.Da
     shares, consensus = reappearance(verdict.left_out), verdict.consensus
     names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
     lead = f"{len(dictionaries)} SAEs, {len(consensus.support):,} features in all. {names}."
-    report = Report("Consensus", conclusion(verdict.left_out), lead, doubts(table), table=shares.round(4))
-    caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has."
+    report = Report("Consensus", headline(verdict), lead, doubts(table), table=shares.round(4))
+    caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has. "
+    caption += "Others are SAEs of other folders, where there are several."
     report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
     report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
     if verdict.numbers:
@@ -212,5 +222,5 @@ def run_consensus(
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
         report_of(dictionaries, verdict, table).write(folder)
-    shares.attrs["conclusion"] = conclusion(verdict.left_out)
+    shares.attrs["conclusion"] = headline(verdict)
     return shares
