@@ -24,7 +24,7 @@ FIRST_STEPS = textwrap.dedent("""
     np.save("rows.npy", rows)
 """)
 COMMANDS = (
-    ["--help"],
+    ["--version"],
     ["synthetic", "--steps", "20", "--n", "2", "--test-rows", "256", "--out", "demo"],
     ["train", "--activations", "rows.npy", "--d-hidden", "32", "--k", "4", "--steps", "20", "--out", "own"],
     ["consensus", "own", "--activations", "rows.npy", "--out", "shared"],
