@@ -132,7 +132,7 @@ ABOUT = {
     "compare": "Runs side by side by what they have measured; or, with --activations, SAEs on the same rows.",
     "consensus": "Which features several SAEs share, and how often each would be found again.",
     "export": "Write the members of a stack, or of all stacks of a run, so that another library loads them.",
-    "bench": "What a training step costs, as ratios taken in one run on this machine.",
+    "bench": "What a training step costs, as ratios taken in one run on this machine; from a clone of the project.",
     "completion": "A script for your shell that completes commands and options.",
 }  # fmt: skip
 THEIRS = "Folders of SAEs (or folders of such folders) of mfr, SAELens, sparsify or dictionary_learning."

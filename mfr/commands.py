@@ -69,7 +69,10 @@ def run_study(study: Any, options: Any, output: Output, *_: Any) -> None:
 
 # %% ../nbs/78_commands.ipynb #bcd82543
 def quiet() -> None:
-    "No progress bars of transformers where nobody looks."
+    "No progress bars of transformers where nobody looks, and of the Hub's silence one sentence, not every retry."
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()
     with suppress(ImportError):  # told when it is needed
         from transformers.utils.logging import disable_progress_bar
 
@@ -222,8 +225,9 @@ def show(c: _Show, output: Output) -> None:
 class _Export:
     path: Annotated[Path, tyro.conf.Positional]  # folder of a stack, or of a run
     to: str  # saelens, sparsify or dictionary_learning
-    out: Path | None = None  # folder of what is written; by default exported/ and the library's name
+    out: Path | None = None  # folder of what is written; by default exported/, the library's name and the run's
     anyway: bool = False  # even if negative activations become 0 there
+    overwrite: bool = False  # replace SAEs that are there
 
 # %% ../nbs/78_commands.ipynb #b982002e
 def export(c: _Export) -> None:
@@ -232,7 +236,10 @@ def export(c: _Export) -> None:
     from mfr.formats import export as write
     from mfr.formats import load_foreign, sae_folders
 
-    folders, out = sae_folders(c.path), c.out or Path("exported") / c.to
+    folders, own = sae_folders(c.path), c.path.absolute()
+    run = own.parent.parent.name if own.parent.name == "stacks" else ""
+    out = c.out or Path("exported") / c.to / run / own.name
     names = [""] if len(folders) == 1 else labels(folders)
     for folder, name in zip(folders, names):
-        for written in write(load_foreign(folder), out / name, c.to, c.anyway): print(f"exported: {written}")
+        written = write(load_foreign(folder), out / name, c.to, c.anyway, c.overwrite)
+        for one in written: print(f"exported: {one}")

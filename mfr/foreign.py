@@ -17,7 +17,7 @@ from .sae import SAEConfig, SAEStack
 from .select import RULES, Encoding, Rule, TopK, topk_of
 
 # %% auto #0
-__all__ = ['RULES', 'JumpReLU', 'ScaledTopK', 'Plain', 'stack_of', 'uneven', 'reached', 'plain_of', 'bounds_of']
+__all__ = ['RULES', 'JumpReLU', 'ScaledTopK', 'Plain', 'stack_of', 'uneven', 'reached', 'plain_of', 'bounds_of', 'rule_of']
 
 # %% ../nbs/26_foreign.ipynb #e484c701
 class JumpReLU(Rule):
@@ -129,3 +129,9 @@ def bounds_of(
     if isinstance(rule, JumpReLU): return rule.thresholds[i].cpu()
     if isinstance(rule, (MutualChoice, FeatureChoice)): return rule.thresholds.known()[i].float().cpu().expand(f)
     raise ValueError(f"select: expected a rule that other libraries have, got {type(rule).__name__}")
+
+# %% ../nbs/26_foreign.ipynb #da7596f6
+def rule_of(stack: SAEStack) -> str:
+    "What the field calls a stack's rule: thresholds of 0 are a ReLU."
+    if not isinstance(stack.rule, JumpReLU): return stack.config.select
+    return "relu" if {plain_of(stack, i).chosen for i in range(stack.config.n)} == {"relu"} else "jumprelu"

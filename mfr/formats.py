@@ -287,13 +287,15 @@ def export(
     path: str | Path,  # a folder, made if need be; of several members each gets one in it, member-0 and so on
     to: str,  # "saelens", "sparsify" or "dictionary_learning"
     anyway: bool = False,  # even if negative activations become 0
+    overwrite: bool = False,  # replace SAEs that are there
 ) -> list[Path]:  # a folder a member
     "Write members so that another library loads them; refused where it would compute other codes."
     one_of(LAYOUTS, to=to)
     layout, path, n = LAYOUTS[to], Path(path), stack.config.n
     folders = [path] if n == 1 else [path / f"member-{i}" for i in range(n)]
-    if taken := next((folder for folder in folders if (folder / layout.config).exists()), None):
-        raise FileExistsError(f"path: expected a folder without an SAE, {taken} has one")
+    taken = next((folder for folder in folders if (folder / layout.config).exists()), None)
+    if taken and not overwrite:
+        raise FileExistsError(f"path: expected a folder without an SAE, {taken} has one; overwrite=True replaces it")
     for i, folder in enumerate(folders):
         plain = plain_of(stack, i)
         if loses_signs(plain):

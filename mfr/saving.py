@@ -45,7 +45,7 @@ def load(
     for name in ("config.json", "model.safetensors"):
         if not (path / name).is_file():
             files = "config.json and model.safetensors"
-            raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}")
+            raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}{_instead(path)}")
     config, seed, metadata = _config(path / "config.json")
     stack = SAEStack(config, seed, torch.empty(config.n, config.d_hidden, config.d_in))
     tensors = read_tensors(path / "model.safetensors")
@@ -53,6 +53,14 @@ def load(
     stack.load_state_dict(tensors)
     stack.metadata = metadata
     return stack.eval().requires_grad_(False)
+
+# %% ../nbs/25_saving.ipynb #0a6f0d79
+def _instead(path: Path) -> str:
+    "What a folder without a stack has instead: stacks further down, or an SAE of another library."
+    if [*path.glob("cfg.json"), *path.glob("ae.pt")]: return "; mfr.load_foreign reads other libraries' SAEs"
+    found = sorted(str(file.parent.relative_to(path)) for file in path.rglob("model.safetensors"))
+    more = f" and {len(found) - 5} more" if found[5:] else ""
+    return f"; it has the stacks {', '.join(found[:5])}{more}" if found else ""
 
 # %% ../nbs/25_saving.ipynb #38fe7d9e
 def _config(file: Path) -> tuple[SAEConfig, int, dict]:

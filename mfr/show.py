@@ -19,6 +19,7 @@ from .arms import folder_of
 from .consensus import find_consensus
 from .dictionaries import labels
 from .files import read_json
+from .foreign import rule_of
 from .formats import Directions, layout_of, load_foreign, sae_folders
 from .report import cell
 from .result import finite, summarise
@@ -159,7 +160,8 @@ def sae_row(folder: Path) -> dict:
     row = {"library": library, "members": n, "latents": latents, "dimensions": d}
     if isinstance(sae, Directions): return row | {"rule": "unknown: " + sae.why}
     about = sae.metadata
-    rule = {"k": cell(sae.config.k), "rule": sae.config.select, "trained on": str(about.get("source", ""))}
+    k = "" if sae.config.select == "jumprelu" else cell(sae.config.k)  # thresholds alone decide how many
+    rule = {"k": k, "rule": rule_of(sae), "trained on": str(about.get("source", ""))}
     support = ", ".join(f"{many:,} in {s}" for s, many in support_of(sae).items())
     return row | rule | {"steps": about.get("steps", ""), "support": support}
 

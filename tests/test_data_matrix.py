@@ -152,6 +152,8 @@ def test_what_is_no_matrix_is_named(tmp_path):
     saved("other/notes.txt", "mine", Path.write_text)
     (tmp_path / "empty").mkdir()
     (tmp_path / "nested" / "inside").mkdir(parents=True)
+    (tmp_path / "stores" / "mlp").mkdir(parents=True)
+    (tmp_path / "stores" / "mlp" / "manifest.json").write_text("{}")
     cut = saved("cut.pt", torch.ones(100, 8), torch.save)
     cut.write_bytes(cut.read_bytes()[:-90])
     cases = [
@@ -170,6 +172,7 @@ def test_what_is_no_matrix_is_named(tmp_path):
         (cut, "cut.pt: expected a whole file of tensors"),
         (tmp_path / "widths", "widths: expected rows of one width, s2.npy has 2 and s10.npy has 3 numbers in a row"),
         (tmp_path / "other", "expected nothing but files of rows in .*other, got notes.txt$"),
+        (tmp_path / "stores", "expected one of the stores in .*stores: mlp$"),
         (tmp_path / "nested", "expected nothing but files of rows in .*nested, got inside$"),
         (tmp_path / "empty", "expected files of rows in .*empty, it is empty"),
         (np.ones((3, 0)), r"activations: expected a matrix with one vector per row, got shape \(3, 0\)"),

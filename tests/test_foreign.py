@@ -7,7 +7,7 @@ from fastcore.test import test_close
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from mfr.foreign import Plain, plain_of, stack_of
+from mfr.foreign import Plain, plain_of, rule_of, stack_of
 
 
 # %% ../nbs/26_foreign.ipynb #8616264f
@@ -36,6 +36,7 @@ def test_a_latent_whose_decoder_row_is_zero_is_never_active():
     D = torch.tensor([[1.0, 0], [0, 0]])
     stack = stack_of(Plain(torch.eye(2), torch.ones(2), D, torch.zeros(2), torch.zeros(2), "relu"))
     assert stack.encode(torch.ones(3, 2)).dense()[0].tolist() == [[2.0, 0.0]] * 3
+    assert rule_of(stack) == "relu"
 
 
 def test_members_keep_what_was_given():
@@ -43,4 +44,5 @@ def test_members_keep_what_was_given():
     plain = Plain(torch.eye(3), torch.zeros(3), 2 * torch.eye(3), torch.zeros(3), torch.zeros(3), "jumprelu",
                   threshold=torch.tensor([0.0, 1.0, 2.0]))
     stack, x = stack_of(plain), torch.tensor([[0.5, 0.5, 1.5], [3.0, 3.0, 3.0]])
+    assert rule_of(stack) == "jumprelu"
     assert stack.member(0)(x)[0].equal(stack(x)[0]) and (stack(x)[1].counts == torch.tensor([[1, 3]])).all()

@@ -62,6 +62,7 @@ def test_what_would_change_is_refused(tmp_path):
     with pytest.raises(ValueError, match="sparsify has TopK alone"): export(mutual, tmp_path / "s", "sparsify")
     with pytest.raises(ValueError, match="to: expected 'saelens', 'sparsify' or"): export(stack, tmp_path / "s", "onnx")
     with pytest.raises(FileExistsError, match="has one"): export(stack, tmp_path / "yes", "saelens", anyway=True)
+    with pytest.warns(UserWarning, match="negative"): export(stack, tmp_path / "yes", "saelens", True, overwrite=True)
 
 
 def one_of_each(tmp_path):

@@ -45,8 +45,12 @@ def test_files_have_ordinary_permissions(tmp_path):
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"has no config\.json"): load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json$"): load(tmp_path)
     save(SAEStack(SAEConfig(8, 20, k=2)), tmp_path / "s")
+    with pytest.raises(FileNotFoundError, match=r"; it has the stacks s$"): load(tmp_path)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "cfg.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"mfr\.load_foreign reads"): load(tmp_path / "theirs")
     config, weights = tmp_path / "s" / "config.json", tmp_path / "s" / "model.safetensors"
     good = config.read_text()
     config.write_text(good.replace('"relu"', '"gelu"'))

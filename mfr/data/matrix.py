@@ -261,6 +261,8 @@ def files_in(folder: Path) -> list[Path]:
     if (folder / "state.json").is_file(): return listed(folder / "state.json", "_data_files", "filename")
     files = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=natural)
     if not files: raise ValueError(f"activations: expected files of rows in {folder}, it is empty")
+    stores = [path.name for path in files if (path / "manifest.json").is_file()]
+    if stores: raise ValueError(f"activations: expected one of the stores in {folder}: {', '.join(stores)}")
     other = [path.name for path in files if path.suffix not in OPENERS or not path.is_file()]
     if not other: return files
     more = f" and {len(other) - 1} more" if other[1:] else ""

@@ -88,8 +88,8 @@ def wiener(
     from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, ShuffleSplit
 
     some = np.random.default_rng(seed).permutation(len(noisy))[:rows]
-    groups = recording[some]
-    split = GroupShuffleSplit if len(set(groups)) > 1 else ShuffleSplit
+    groups = recording[some] if len(set(recording[some])) > 1 else None
+    split = ShuffleSplit if groups is None else GroupShuffleSplit
     one_split = split(1, test_size=0.25, random_state=seed)
     strengths = {"alpha": noisy.shape[1] * np.array(STRENGTHS)}
     ridge = KernelRidge(kernel="linear")

@@ -9,7 +9,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,13 +24,13 @@ from ..agreement import as_dictionaries, find_pairs
 from ..checks import at_least
 from ..data.vectors import in_blocks
 from ..dictionaries import labels, sample_of
+from ..foreign import rule_of
 from ..formats import Directions, load_foreign, sae_folders
 from ..metrics import Evaluation, evaluate
 from ..plots import tidy
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty
-from ..sae import SAEConfig
 from ..study import RunOptions
 
 # %% auto #0
@@ -53,7 +53,7 @@ class CompareStudy:
 class Scored(NamedTuple):
     "One SAE on the rows."
 
-    numbers: dict[str, str | float]  # SAE, rule, latents, L0, FVU, dead, density; less, where there are no codes
+    numbers: dict[str, Any]  # SAE, rule, latents, L0, FVU, dead, density; less, where there are no codes
     rows: Float[Tensor, "f d"]  # of the decoder
     alive: Bool[Tensor, "f"]  # active in some row; all of them, where there are no codes
 
@@ -75,15 +75,16 @@ def scored(
         raise ValueError(f"activations: expected {config.d_in} dimensions as {label} has, got {sample.shape[1]}")
     found = evaluate(stack, (x.to(stack.W) for x in in_blocks(sample, 1000)))
     names = [label] if config.n == 1 else [f"{label}, member {i}" for i in range(config.n)]
-    return [numbered(name, config, found, i, stack.decoder[i]) for i, name in enumerate(names)]
+    about = {"rule": rule_of(stack), "latents": config.d_hidden}
+    return [numbered({"SAE": name} | about, found, i, stack.decoder[i]) for i, name in enumerate(names)]
 
 # %% ../../nbs/71_compare_study.ipynb #5a4aa41b
-def numbered(name: str, config: SAEConfig, found: Evaluation, i: int, rows: Float[Tensor, "f d"]) -> Scored:
+def numbered(about: dict[str, str | int], found: Evaluation, i: int, rows: Float[Tensor, "f d"]) -> Scored:
     "What was measured of member i."
     density = found.density[i]
-    numbers = {"SAE": name, "rule": config.select, "latents": config.d_hidden, "L0": found.l0[i], "FVU": found.fvu[i],
-               "dead": found.dead[i], "density": np.median(density[density > 0]) if density.any() else np.nan}
-    return Scored(numbers, rows, torch.from_numpy(density > 0).to(rows.device))
+    numbers = {"L0": found.l0[i], "FVU": found.fvu[i], "dead": found.dead[i],
+               "density": np.median(density[density > 0]) if density.any() else np.nan}
+    return Scored(about | numbers, rows, torch.from_numpy(density > 0).to(rows.device))
 
 # %% ../../nbs/71_compare_study.ipynb #364bd533
 def shared_with_others(found: list[Scored]) -> Float[np.ndarray, "n"]:

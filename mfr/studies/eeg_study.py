@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import tyro
 
-from ..arms import refuse_gradients
+from ..arms import folder_of, refuse_gradients
 from ..eeg.source import TARGETS, EEGSource, RecordingOptions, Recordings, held_out_recordings
 from ..mutual import Mutual
 from ..plots import palette
@@ -119,7 +119,8 @@ def denoising_sentences(result: Result) -> str:
     said = headline(judged, "gain", "gain in dB over the band-pass", ".2f", better="higher")
     means = gains.groupby(["arm", "target"])["gain"].mean()
     arm, target = means.idxmax()
-    which, gain = f"{arm} with {target} targets", means.max()
+    folder = folder_of(arm + CLEAN * (target == "clean"), result.study.seed)
+    which, gain = f"{arm} with {target} targets (stacks/{folder})", means.max()
     best = f"The stack that denoises best, {which}, gains {gain:+.2f} dB over the band-pass"
     if gain < 0: best = f"No stack denoises: the best, {which}, is {-gain:.2f} dB worse than the band-pass alone"
     said = f"As denoisers, trained on noisy targets: {said}"
@@ -231,7 +232,8 @@ def table(result: Result) -> pd.DataFrame:  # notes for the terminal in `.attrs`
     lost = fates(last_source(result).made)
     reasons = ", see recordings.json for the reasons" if lost["recordings skipped"] else ""
     note = f"recordings: {lost['recordings used']} used, {lost['recordings skipped']} skipped{reasons}"
-    both.attrs["notes"] = [note]
+    single = "gain in the table is that of single members, below it that of all members together, as they are used"
+    both.attrs["notes"] = [note] if gains is None else [note, single]
     return both
 
 # %% ../../nbs/66_eeg_study.ipynb #385e6013

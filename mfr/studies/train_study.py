@@ -31,7 +31,8 @@ from ..train import TrainConfig
 
 # %% auto #0
 __all__ = ['LEVELS', 'DIGITS', 'SECTIONS', 'checked', 'beside_pca', 'pca_of', 'figure_fvu', 'pca_part', 'shared_latents',
-           'shared_part', 'figure_density', 'density_part', 'TrainStudy', 'pca_rival', 'more_numbers', 'lead']
+           'shared_part', 'figure_density', 'density_part', 'TrainStudy', 'conclusion', 'pca_rival', 'more_numbers',
+           'lead']
 
 # %% ../../nbs/62_train_study.ipynb #ee568ac2
 def checked(
@@ -146,8 +147,19 @@ class TrainStudy(StudyOptions):
         rows = checked(data, all(arm.sae.decoder_bias for arm in arms.values()))
         how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
         words = dict(title="Stacks on your vectors", lead=lead(self, data, rows), notes=tuple(rows.sentences()[1:]))
+        words["conclusion"] = conclusion
         parts = dict(sections=SECTIONS, rivals=(pca_rival(arms, self.pca_rows),), numbers=more_numbers, digits=DIGITS)
         return Study("train", data, arms, (reconstruction,), **parts, **how_often, **words)
+
+# %% ../../nbs/62_train_study.ipynb #a8a360f7
+def conclusion(result: Result) -> str:
+    "What the penalty did to the FVU, and where PCA stands."
+    said, pca = headline(result, "FVU", "FVU on held-out rows"), pca_of(result)
+    judged = result.members[result.members["k"].isin(list(pca))]
+    if judged.empty: return said
+    beside, best = judged["k"].map(pca).mean(), judged.groupby("arm")["FVU"].mean().min()
+    judgement = ", better than any arm" if beside < best else ""
+    return f"{said} PCA with k components: {beside:.4f}{judgement}."
 
 # %% ../../nbs/62_train_study.ipynb #45cf0d36
 DIGITS = {"k": 0, "FVU": 4, "L0": 1, "dead": 0, "agreement": 3, "restarts": 0}
