@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import chdir, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -27,7 +28,8 @@ from mfr.commands import (
 
 # %% auto #0
 __all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'EXTRAS', 'Command', 'read_command', 'bench_parts', 'bench',
-           'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'note', 'complain', 'sentence_of']
+           'repeat', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'note', 'complain',
+           'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #5eca8fa8
 class Command(NamedTuple):
@@ -83,6 +85,26 @@ def bench(study: Any, options: Any, output: Output) -> None:
     with out_of_the_way(output): run(study, options)
     tell(found_in(options.out), output.json)
 
+# %% ../nbs/90_cli.ipynb #fde056f0
+@dataclass
+class _Repeat:
+    run: Annotated[Path, tyro.conf.Positional]  # folder of a run that a command has made
+    out: Path | None = None  # folder of the new run; by default that of the old with -again behind it
+
+# %% ../nbs/90_cli.ipynb #5ea1f87e
+def repeat(c: _Repeat, output: Output) -> None:
+    "Run a command once more, and tell what came out differently."
+    from mfr.record import read_record
+    from mfr.repeat import arguments_again, repeated
+    from mfr.show import tell
+
+    new = c.out or c.run.with_name(f"{c.run.name}-again")
+    record = read_record(c.run)
+    args = arguments_again(record, new.absolute())
+    with chdir(record["sittings"][-1]["folder"]), redirect_stdout(None): status = main(args)
+    if status: raise ValueError(f"run: expected a command that works again, mfr {shlex.join(args)} did not")
+    tell(repeated(c.run, new), output.json)
+
 # %% ../nbs/90_cli.ipynb #2de7e507
 @dataclass
 class _Completion:
@@ -112,6 +134,7 @@ EXAMPLES = {
     "sweep": ("mfr sweep widths.toml", "mfr sweep widths.toml --resume"),
     "show": ("mfr show runs/synthetic", "mfr show runs/synthetic/stacks/MFR-0 --json"),
     "compare": ("mfr compare runs/synthetic runs/short", "mfr compare my-sae runs/train --activations rows.npy"),
+    "repeat": ("mfr repeat runs/synthetic",),
     "consensus": ("mfr consensus sae-0 sae-1 sae-2 --activations rows.npy",),
     "export": ("mfr export runs/train --to saelens",),
     "bench": ("mfr bench --sizes gpt2 --rounds 3",),
@@ -130,6 +153,7 @@ ABOUT = {
     "sweep": "Any study over any settings, from a file; goes on where it was cut off and trains nothing twice.",
     "show": "What a folder holds: a run and what it found, or how far it is; a stack; an SAE of another library.",
     "compare": "Runs side by side by what they have measured; or, with --activations, SAEs on the same rows.",
+    "repeat": "Run the command of a run once more, in a new folder, and compare every figure and every weight.",
     "consensus": "Which features several SAEs share, and how often each would be found again.",
     "export": "Write the members of a stack, or of all stacks of a run, so that another library loads them.",
     "bench": "What a training step costs, as ratios taken in one run on this machine; from a clone of the project.",
@@ -156,6 +180,7 @@ DOES: dict[str, tuple[Callable[[], Sequence[Any]], Callable[..., None]]] = {
     "sweep": (lambda: (_Sweep, Output()), sweep),
     "show": (lambda: (_Show, Output()), show),
     "compare": (compare_parts, compare),
+    "repeat": (lambda: (_Repeat, Output()), repeat),
     "consensus": (consensus_parts, consensus),
     "export": (lambda: (_Export,), export),
     "bench": (bench_parts, bench),
@@ -201,11 +226,12 @@ def main(
 def guarded(name: str, args: list[str]) -> int:
     "Call a command; what it refuses is told in a sentence."
     from mfr.options import Refused
+    from mfr.record import given
     from mfr.train import keep_memory
 
     keep_memory()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), given([*name.split(), *args]):
             warnings.showwarning = note
             COMMANDS[name].run(*read_command(name, args))
         return 0

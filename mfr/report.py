@@ -27,7 +27,8 @@ from matplotlib.figure import Figure
 import mfr
 from .files import write_whole
 from .glossary import GLOSSARY, Glossary, Html, linked_terms
-from .runs import RunFolder, command_line, slug
+from .record import command_line
+from .runs import RunFolder, slug
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'LONG', 'DPI', 'ROOM', 'Part', 'render', 'cell', 'fold', 'table', 'save_figure', 'figure_part', 'body',

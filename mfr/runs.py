@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -18,10 +16,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from .files import write_whole
+from .record import add_sitting
 
 # %% auto #0
-__all__ = ['OWN', 'slug', 'command_line', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable',
-           'check_writable', 'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
+__all__ = ['OWN', 'slug', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
+           'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
 
 # %% ../nbs/42_runs.ipynb #ad05464c
 def slug(
@@ -30,17 +29,9 @@ def slug(
     "A name as that of a file or an anchor."
     return re.sub(r"[^\w.+=-]+", "-", name).strip("-.") or "unnamed"
 
-# %% ../nbs/42_runs.ipynb #0422e018
-def command_line() -> str:
-    "The command `mfr ...` that runs, or nothing where something else does."
-    program = Path(sys.argv[0])
-    if program.stem != "mfr" and program.parts[-2:] != ("mfr", "cli.py"):
-        return ""
-    return shlex.join(["mfr", *sys.argv[1:]])
-
 # %% ../nbs/42_runs.ipynb #c0763293
 OWN = (
-    "config.json", "metrics.json", "summary.json", "recordings.json", "report.html",
+    "config.json", "record.json", "metrics.json", "summary.json", "recordings.json", "report.html",
     "members.csv", "latents.csv", "features.csv", "stacks.csv", "scores.csv", "steering.csv",
     "history.csv", "restarts.csv", "rivals.csv",
     "clusters.csv", "two_by_two.csv", "left_out.csv", "consensus.safetensors",
@@ -190,15 +181,16 @@ def begin(
     for name in ("figures", "stacks", "checkpoints"):
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     write_whole(run.folder / "config.json", json.dumps(run.config, indent=2) + "\n")
+    add_sitting(run.folder)
     run.begun = True
 
 # %% ../nbs/42_runs.ipynb #212a887e
 def discard_if_empty(
     folder: Path,  # of a run
 ) -> bool:  # was it removed?
-    "Remove the folder of a run that holds its configuration and nothing else."
+    "Remove the folder of a run that holds its configuration and its record and nothing else."
     files = [p for p in folder.rglob("*") if not p.is_dir()]
-    if files != [folder / "config.json"]:
+    if not {p.relative_to(folder) for p in files} <= {Path("config.json"), Path("record.json")}:
         return False
     shutil.rmtree(folder)
     return True

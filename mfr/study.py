@@ -24,6 +24,7 @@ from torch import Tensor
 from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, read_arms  # noqa: F401
 from .checks import at_least
 from .metrics import agreement, densities, evaluate
+from .record import add_data
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, headline, summarise  # noqa: F401
 from .runs import RunFolder, undo_if_empty
@@ -213,6 +214,8 @@ def run(
     with undo_if_empty(folder):
         parts = []
         for seed in range(study.seed, study.seed + study.seeds):
+            sources = [session.sources(seed, arm) for arm in study.arms]
+            add_data(folder.path, seed, {source.name: source.key for source in sources})
             parts += [examined(session, arm, seed) for arm in study.arms]
             parts.append(examined_rivals(session, seed))
     result = Result(study, folder.path, gathered(parts), session.sources)
