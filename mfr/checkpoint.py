@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
+import zlib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from safetensors import safe_open
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .files import on_disk, replacing
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
-__all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'save_checkpoint',
-           'load_checkpoint']
+__all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'checksum', 'one_before',
+           'is_there', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
 def pack(
@@ -92,17 +98,82 @@ def difference(
         if found: return found
     return None
 
+# %% ../nbs/41_checkpoint.ipynb #9dee0ea0
+def checksum(tensors: dict[str, Tensor]) -> str:
+    "CRC-32 of tensors on the CPU, with their names, types and shapes."
+    crc = 0
+    for name, t in sorted(tensors.items()):
+        crc = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), crc)
+        crc = zlib.crc32(t.contiguous().flatten().view(torch.uint8).numpy(), crc)
+    return f"{crc:08x}"
+
+# %% ../nbs/41_checkpoint.ipynb #1c046c6e
+def one_before(path: Path) -> Path:
+    "Where the checkpoint before the last one is kept."
+    return path.with_suffix(".before")
+
+# %% ../nbs/41_checkpoint.ipynb #05d6ed4c
+def is_there(path: Path) -> bool:
+    "Is there a checkpoint to go on from? Cut off between two renamings, a run has only the one before."
+    return path.exists() or one_before(path).exists()
+
 # %% ../nbs/41_checkpoint.ipynb #7cec51a2
 def save_checkpoint(
     trainer: Trainer,  # in any state
-    path: str | Path,  # a file, replaced if there is one
+    path: str | Path,  # a file; one that is there is kept beside it, the one before that is not
 ) -> None:
-    "Write all that the run must remember to one file, replacing it in one step."
-    tensors: dict[str, Tensor] = {}
+    "Write all that the run must remember to one file, which appears whole or not at all; OSError says why not."
+    path, tensors = Path(path), {}
     kept = json.dumps({"state": pack(state_of_trainer(trainer), tensors), "settings": settings_of(trainer)})
-    part = Path(path).with_suffix(".part")
-    save_file(tensors, part, metadata={"trainer": kept})
-    os.replace(part, path)
+    tensors["trainer"] = torch.frombuffer(bytearray(kept.encode()), dtype=torch.uint8)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"checksum": checksum(tensors)})
+        on_disk(part)
+        if path.exists(): os.replace(path, one_before(path))
+
+# %% ../nbs/41_checkpoint.ipynb #4a706431
+class Damaged(ValueError):
+    "What should be a checkpoint is none, or not whole."
+
+# %% ../nbs/41_checkpoint.ipynb #46695dea
+class Kept(NamedTuple):
+    "What a checkpoint holds."
+
+    said: Any  # what JSON can hold: settings, and the state with marks where tensors were
+    tensors: dict[str, Tensor]  # by place, on the CPU
+
+# %% ../nbs/41_checkpoint.ipynb #cf926725
+def read_checkpoint(
+    path: Path,  # from `save_checkpoint`
+) -> Kept:
+    "What a file holds, its checksum compared; `Damaged` for what is not whole."
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            said = (file.metadata() or {})["checksum"]
+        if said != checksum(tensors): raise ValueError("its checksum is another")
+        return Kept(json.loads(tensors.pop("trainer").numpy().tobytes()), tensors)
+    except OSError: raise  # it is there and cannot be opened
+    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as e:
+        why = "it has no checksum" if isinstance(e, LookupError) else e
+        raise Damaged(f"{path}: expected a whole checkpoint, it is damaged ({why})") from e
+
+# %% ../nbs/41_checkpoint.ipynb #82c99817
+def last_whole(
+    path: Path,  # from `save_checkpoint`
+) -> Kept:
+    "What the last checkpoint holds; where it is damaged what the one before it holds, and a warning."
+    before = one_before(path)
+    if not is_there(path): raise FileNotFoundError(f"{path}: expected a checkpoint, there is none")
+    if not path.exists(): return read_checkpoint(before)
+    try: return read_checkpoint(path)
+    except Damaged as e:
+        if not before.exists(): raise Damaged(f"{e}; there is none before it, without that file it begins anew") from e
+        try: kept = read_checkpoint(before)
+        except Damaged: raise Damaged(f"{e}, and so is {before}; without both files it begins anew") from e
+        warnings.warn(f"{e}; the one before it is taken up, at step {kept.said['state']['pairs'][0][1]}", stacklevel=3)
+    with suppress(OSError): os.replace(path, path.with_suffix(".damaged"))  # or it would be the next one before
+    return kept
 
 # %% ../nbs/41_checkpoint.ipynb #f55dcde1
 def load_checkpoint(
@@ -110,11 +181,10 @@ def load_checkpoint(
     path: str | Path,  # from `save_checkpoint`
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
-    with safe_open(path, "pt", device=str(trainer.stack.W.device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        kept = json.loads(file.metadata()["trainer"])
-    if found := difference(kept["settings"], settings_of(trainer)):
+    said, tensors = last_whole(Path(path))
+    if found := difference(said["settings"], settings_of(trainer)):
         place, old, new = found
         raise ValueError(f"{place.split('.', 1)[1]}: expected {old!r} as in {path}, got {new!r}")
-    load_into_trainer(trainer, unpack(kept["state"], tensors))
+    device = trainer.stack.W.device
+    load_into_trainer(trainer, unpack(said["state"], {name: t.to(device, copy=True) for name, t in tensors.items()}))
     return trainer

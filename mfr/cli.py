@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import platform
 import shlex
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import chdir, redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -28,8 +30,8 @@ from mfr.commands import (
 
 # %% auto #0
 __all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'EXTRAS', 'Command', 'read_command', 'bench_parts', 'bench',
-           'repeat', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'note', 'complain',
-           'sentence_of']
+           'repeat', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'stopped_by_sigterm',
+           'note', 'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #5eca8fa8
 class Command(NamedTuple):
@@ -231,7 +233,7 @@ def guarded(name: str, args: list[str]) -> int:
 
     keep_memory()
     try:
-        with warnings.catch_warnings(), given([*name.split(), *args]):
+        with warnings.catch_warnings(), stopped_by_sigterm(), given([*name.split(), *args]):
             warnings.showwarning = note
             COMMANDS[name].run(*read_command(name, args))
         return 0
@@ -239,6 +241,17 @@ def guarded(name: str, args: list[str]) -> int:
     except (Refused, OSError, ValueError, ImportError, MemoryError, RuntimeError) as e:
         if sentence := sentence_of(e): return complain(sentence)
         raise
+
+# %% ../nbs/90_cli.ipynb #10eab4b7
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    "While it lasts, SIGTERM, which a scheduler sends, is what Ctrl-C is."
+    def stop(*_: Any): raise KeyboardInterrupt
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try: yield
+    finally:
+        if main: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 # %% ../nbs/90_cli.ipynb #4915f52c
 def note(message: Warning, *_: Any, **__: Any) -> None:

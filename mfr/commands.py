@@ -105,15 +105,20 @@ def capture(c: _Capture) -> None:
     from mfr.data.capture import at_most, capture_to_stores, open_model, stores_in, text_for
     from mfr.data.language import documents
     from mfr.data.tiny_gpt2 import python_text
+    from mfr.runs import check_writable
 
     quiet()
     at_least(1, path=len(c.path), at_once=c.at_once)
     at_least(0, tokens=c.tokens)
+    check_writable(c.out)
     model, tokenizer = open_model(c.model, c.device)
     texts = python_text() if c.text == "python" else documents(c.text)
     sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
     folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
-    for store in capture_to_stores(model, sequences, folders, c.at_once):
+    try: stores = capture_to_stores(model, sequences, folders, c.at_once)
+    except KeyboardInterrupt as e:
+        raise KeyboardInterrupt(f"interrupted: the shards in {c.out} are kept, the same command goes on") from e
+    for store in stores:
         print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
 
 # %% ../nbs/78_commands.ipynb #66da4b0c
@@ -143,6 +148,7 @@ class _Sweep:
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with a run that was cut off, or whose file has grown
     track: Literal["tensorboard", "wandb"] | None = None  # show training as it goes on, see OUT/tracking
+    save_every: float = 60.0  # seconds between two checkpoints of a training
 
 # %% ../nbs/78_commands.ipynb #44616ef8
 def sweep(c: _Sweep, output: Output) -> None:
@@ -151,7 +157,8 @@ def sweep(c: _Sweep, output: Output) -> None:
     from mfr.sweep import read_sweep
     from mfr.sweep import sweep as study_of
 
-    where = RunOptions(c.out or Path("runs") / c.file.stem, c.device, c.overwrite, c.resume, c.track)
+    out = c.out or Path("runs") / c.file.stem
+    where = RunOptions(out, c.device, c.overwrite, c.resume, c.track, c.save_every)
     run_and_tell(study_of(c.file, where), where, read_sweep(c.file), output)
 
 # %% ../nbs/78_commands.ipynb #f0478ba7
@@ -235,10 +242,12 @@ def export(c: _Export) -> None:
     from mfr.dictionaries import labels
     from mfr.formats import export as write
     from mfr.formats import load_foreign, sae_folders
+    from mfr.runs import check_writable
 
     folders, own = sae_folders(c.path), c.path.absolute()
     run = own.parent.parent.name if own.parent.name == "stacks" else ""
     out = c.out or Path("exported") / c.to / run / own.name
+    check_writable(out)
     names = [""] if len(folders) == 1 else labels(folders)
     for folder, name in zip(folders, names):
         written = write(load_foreign(folder), out / name, c.to, c.anyway, c.overwrite)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -17,7 +18,39 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['write_whole', 'read_json', 'read_tensors', 'read_pt', 'check_tensors']
+__all__ = ['on_disk', 'Unwritable', 'replacing', 'write_whole', 'read_json', 'read_tensors', 'read_pt', 'check_tensors']
+
+# %% ../nbs/05_files.ipynb #7d7abbef
+def on_disk(
+    path: Path,  # a file, or a folder, whose entries are meant
+) -> None:
+    "Return when it has reached the disk; for a folder where the system can say so."
+    with suppress(OSError) if path.is_dir() else nullcontext():
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try: os.fsync(handle)
+        finally: os.close(handle)
+
+# %% ../nbs/05_files.ipynb #dfeaf3fc
+class Unwritable(OSError):
+    "A file could not be written; the message says which, and why."
+
+# %% ../nbs/05_files.ipynb #db4b8a56
+@contextmanager
+def replacing(
+    path: Path,  # in a folder that exists
+) -> Iterator[Path]:
+    "What is written to the path that it gives takes the place of `path`, whole or not at all."
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        on_disk(part)
+        os.replace(part, path)
+    except BaseException as e:
+        with suppress(OSError): part.unlink(missing_ok=True)
+        if isinstance(e, Unwritable) or not isinstance(e, OSError | SafetensorError): raise
+        kept = "; what was there before is as it was" if path.exists() else ""
+        raise Unwritable(f"{path}: could not be written ({getattr(e, 'strerror', None) or e}){kept}") from e
+    on_disk(path.parent)
 
 # %% ../nbs/05_files.ipynb #3dcfb1fc
 def write_whole(
@@ -25,9 +58,7 @@ def write_whole(
     data: bytes | str,  # text is written as UTF-8
 ) -> Path:  # the same path
     "Write a file, whole or not at all."
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data.encode() if isinstance(data, str) else data)
-    os.replace(part, path)
+    with replacing(path) as part: part.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
 # %% ../nbs/05_files.ipynb #6b1d7c6f

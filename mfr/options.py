@@ -134,8 +134,8 @@ GROUPS = {
         "steps", "batch_size", "lr", "lr_decay", "weight_decay", "precision", "log_every", *PARTS, "terms",
     ),
     "run": (
-        "preset", "file", "arms", "seeds", "seed", "out", "device", "overwrite", "resume", "track", "json",
-        "pca_rows", "features", "steer", "denoising", "trials", "threshold", "level", "to", "anyway",
+        "preset", "file", "arms", "seeds", "seed", "out", "device", "overwrite", "resume", "save_every", "track",
+        "json", "pca_rows", "features", "steer", "denoising", "trials", "threshold", "level", "to", "anyway",
         "sizes", "rounds", "warm", "compare", "whole", "growth",
     ),
 }  # fmt: skip

@@ -16,11 +16,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from .files import write_whole
+from .lock import LOCK, Lock
 from .record import add_sitting
 
 # %% auto #0
-__all__ = ['OWN', 'slug', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
-           'RunFolder', 'check_folder', 'as_json', 'begin', 'discard_if_empty', 'undo_if_empty']
+__all__ = ['OWN', 'slug', 'own_files', 'is_empty', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
+           'RunFolder', 'check_folder', 'as_json', 'begin', 'still_there', 'discard_if_empty', 'undo_if_empty']
 
 # %% ../nbs/42_runs.ipynb #ad05464c
 def slug(
@@ -46,12 +47,23 @@ def own_files(
     names = [name + end for name in OWN for end in ("", ".part")]
     return [folder / name for name in names if (folder / name).exists()]
 
+# %% ../nbs/42_runs.ipynb #e2a891f4
+def is_empty(
+    folder: Path,
+) -> bool:
+    "Has a folder nothing in it, or only what a run leaves that failed before it had made anything: no file?"
+    if not folder.is_dir():
+        return not folder.exists()
+    there = [p for p in folder.iterdir() if p.name != LOCK]
+    made = all(p.name in OWN and p.is_dir() for p in there)
+    return not there or (made and all(p.is_dir() for own in there for p in own.rglob("*")))
+
 # %% ../nbs/42_runs.ipynb #79dd2fea
 def check_free(
     folder: Path,  # to be written to for the first time
 ) -> None:
     "A FileExistsError unless the folder is new or empty."
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_empty(folder):
         return
     raise FileExistsError(
         f"out: expected a new or empty folder, {folder} exists; "
@@ -63,8 +75,7 @@ def check_replaceable(
     folder: Path,  # to be overwritten
 ) -> None:
     "A FileExistsError unless the folder is new, empty or that of a run."
-    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if not empty and not (folder / "config.json").is_file():
+    if not is_empty(folder) and not (folder / "config.json").is_file():
         raise FileExistsError(f"out: expected the folder of a run to overwrite, {folder} is something else")
 
 # %% ../nbs/42_runs.ipynb #d746fa4a
@@ -129,6 +140,7 @@ class RunFolder:
     def __post_init__(self):
         self.folder = Path(self.folder)
         self.config = as_json(self.config)
+        self.lock = Lock(self.folder)
         check_folder(self)
 
     @property
@@ -174,7 +186,12 @@ def begin(
 ) -> None:
     "Make the folder of a run once, in place of the old one where that is to be overwritten."
     if run.begun:
-        return
+        return still_there(run.folder)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.lock.take()
+    if not run.overwrite and not run.resume:
+        check_free(run.folder)  # another may have begun since
+    run.begun = True
     if run.overwrite:
         for own in own_files(run.folder):
             shutil.rmtree(own) if own.is_dir() else own.unlink()
@@ -182,17 +199,24 @@ def begin(
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     write_whole(run.folder / "config.json", json.dumps(run.config, indent=2) + "\n")
     add_sitting(run.folder)
-    run.begun = True
+
+# %% ../nbs/42_runs.ipynb #393674b5
+def still_there(
+    folder: Path,  # of a run that has begun
+) -> None:
+    "A FileNotFoundError for a folder that somebody has removed."
+    if not folder.is_dir():
+        raise FileNotFoundError(f"out: expected {folder} to stay, it was removed while the run went on")
 
 # %% ../nbs/42_runs.ipynb #212a887e
 def discard_if_empty(
     folder: Path,  # of a run
 ) -> bool:  # was it removed?
     "Remove the folder of a run that holds its configuration and its record and nothing else."
-    files = [p for p in folder.rglob("*") if not p.is_dir()]
-    if not {p.relative_to(folder) for p in files} <= {Path("config.json"), Path("record.json")}:
+    files = {p.name for p in folder.rglob("*") if not p.is_dir()}
+    if files - {"config.json", "record.json", LOCK}:
         return False
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     return True
 
 # %% ../nbs/42_runs.ipynb #35a4300c
@@ -207,3 +231,5 @@ def undo_if_empty(
         if run.begun and not run.resume:
             discard_if_empty(run.folder)
         raise
+    finally:
+        run.lock.release()

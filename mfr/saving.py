@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from .files import check_tensors, read_json, read_tensors, write_whole
+from .files import check_tensors, on_disk, read_json, read_tensors, replacing
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
@@ -24,7 +24,7 @@ def save(
     path: str | Path,  # a folder; made if need be
     overwrite: bool = False,  # replace a stack that is already there
 ) -> Path:  # the folder
-    "Write `config.json` and `model.safetensors`; each file appears whole or not at all."
+    "Write `config.json` and `model.safetensors`, whole or not at all."
     path = Path(path)
     if (path / "config.json").exists() and not overwrite:
         raise FileExistsError(
@@ -32,8 +32,11 @@ def save(
     path.mkdir(parents=True, exist_ok=True)
     tensors = {name: p.detach().cpu().contiguous() for name, p in stack.state_dict().items()}
     config = asdict(stack.config) | {"seed": stack.seed, "metadata": stack.metadata}
-    write_whole(path / "model.safetensors", safetensors_bytes(tensors))
-    write_whole(path / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    with replacing(path / "config.json") as said, replacing(path / "model.safetensors") as weights:
+        said.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        weights.write_bytes(safetensors_bytes(tensors))
+        for part in (said, weights): on_disk(part)
+        (path / "config.json").unlink(missing_ok=True)  # cut off from here on there is no stack, rather than two halves
     return path
 
 # %% ../nbs/25_saving.ipynb #2776dd9b

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import torch
 
 from .arms import Arm, Source, folder_of, key
-from .checkpoint import load_checkpoint, save_checkpoint, settings_of
+from .checkpoint import is_there, load_checkpoint, save_checkpoint, settings_of
+from .checks import at_least
 from .merging import LOOK, shared
 from .runs import RunFolder
 from .sae import SAEStack
@@ -38,8 +39,10 @@ class RunOptions:
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with a run that was cut off, or extend it with more steps or seeds
     track: Kind | None = None  # show training as it goes on; OUT/tracking has what "tensorboard" or "wandb" shows
+    save_every: float = 60.0  # seconds between two checkpoints of a training
 
     def __post_init__(self):
+        at_least(0, save_every=self.save_every)
         if self.track: check_tracker(self.track)
         try: device = torch.device(self.device)
         except RuntimeError as e: raise ValueError(f"device: expected 'cpu' or 'cuda', got {self.device!r}") from e
@@ -107,9 +110,9 @@ def trainer_of(
     config, source, track = session.study.arms[arm], session.sources(seed, arm), session.study.track
     def fresh():
         stack = SAEStack(config.sae, seed).to(session.options.device)
-        return Trainer(stack, config.train, track and track(source))
+        return Trainer(stack, config.train, track and track(source), source.name)
     trainer, checkpoint = fresh(), session.folder.checkpoint(session.key(arm, seed, steps=False))
-    if checkpoint.exists(): load_checkpoint(trainer, checkpoint)
+    if is_there(checkpoint): load_checkpoint(trainer, checkpoint)
     return trainer if trainer.t <= config.train.steps else fresh()  # another arm has trained on for longer
 
 # %% ../nbs/57_session.ipynb #80684e9f
@@ -148,7 +151,7 @@ def tuned_consensus(session: Session, arm: str, seed: int, members: Trainer) -> 
     batches = source.batches(session.study.batch_size, seed, members.t)
     first = list(islice(batches, LOOK))
     tuning = config.merge.tuning(config.train)
-    trainer = Trainer(shared(members.stack, first), tuning, track and track(source))
+    trainer = Trainer(shared(members.stack, first), tuning, track and track(source), source.name)
     with watched(session, trainer, folder_of(arm, seed) + "-tuned"):
         train(trainer, chain(first, batches), label=f"{arm}, seed {seed}")
     for row in trainer.history.rows: row["step"] += members.t
@@ -168,7 +171,8 @@ def train_arm(
     batches = source.batches(study.batch_size, seed, trainer.t)
     try:
         with watched(session, trainer, folder_of(arm, seed)):
-            train(trainer, batches, partial(save_checkpoint, path=checkpoint), label=f"{arm}, seed {seed}")
+            saved = partial(save_checkpoint, path=checkpoint)
+            train(trainer, batches, saved, session.options.save_every, label=f"{arm}, seed {seed}")
     finally: keep(session, arm, seed, trainer)
     save_checkpoint(trainer, checkpoint)
     if config.merge:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -21,23 +22,25 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+# %% auto #0
+__all__ = ['MAY_GROW', 'tidy', 'reconstruction', 'closest', 'Study', 'measure', 'write_frames', 'read_frames', 'examined',
+           'copy_stack', 'bears', 'with_columns', 'examined_rivals', 'run', 'told_what_is_kept', 'gathered',
+           'terminal_table', 'publish', 'with_settings', 'metrics', 'Arm', 'Interrupted', 'Interval', 'Result',
+           'RunOptions', 'Source', 'StudyOptions', 'Trained', 'baseline_and_mfr', 'grid', 'read_arms']
+
+# %% ../nbs/60_study.ipynb #bc279ceb
 from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, read_arms  # noqa: F401
 from .checks import at_least
+from .files import on_disk, write_whole
 from .metrics import agreement, densities, evaluate
 from .record import add_data
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, headline, summarise  # noqa: F401
 from .runs import RunFolder, undo_if_empty
 from .sae import SAEStack
-from .session import Interrupted, RunOptions, Session, Sources, Trained, train_arm  # noqa: F401
+from .session import Interrupted, RunOptions, Session, Sources, Trained, train_arm
 from .similarity import nearest
 from .terms import settings
-
-# %% auto #0
-__all__ = ['MAY_GROW', 'tidy', 'reconstruction', 'closest', 'Study', 'measure', 'write_frames', 'read_frames', 'examined',
-           'bears', 'with_columns', 'examined_rivals', 'run', 'gathered', 'terminal_table', 'publish', 'with_settings',
-           'metrics', 'Arm', 'Interrupted', 'Interval', 'Result', 'RunOptions', 'Source', 'StudyOptions', 'Trained',
-           'baseline_and_mfr', 'grid', 'read_arms']
 
 # %% ../nbs/60_study.ipynb #3295209e
 _all_ = ["Arm", "Interrupted", "Interval", "Result", "RunOptions", "Source", "StudyOptions", "Trained",
@@ -142,8 +145,9 @@ def write_frames(
     part = place.with_name(place.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    for level, frame in frames.items(): frame.to_csv(part / f"{level}.csv", index=False)
+    for level, frame in frames.items(): write_whole(part / f"{level}.csv", frame.to_csv(index=False))
     os.replace(part, place)
+    on_disk(place.parent)
 
 # %% ../nbs/60_study.ipynb #b5f5257e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
@@ -163,13 +167,20 @@ def examined(
     if bears(mine, name): session.stacks.setdefault(name, mine)
     if measured.exists() and name in session.stacks:
         if session.stacks[name] != mine and not bears(mine, name):
-            shutil.copytree(session.stacks[name], mine, dirs_exist_ok=True)
+            copy_stack(session.stacks[name], mine)
     else:
         trained = train_arm(session, arm, seed)
         if not measured.exists(): write_frames(measured, measure(session.study, trained, session.sources(seed, arm)))
         session.stacks[name] = mine
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
+
+# %% ../nbs/60_study.ipynb #1fcdfd44
+def copy_stack(stack: Path, to: Path) -> None:
+    "The files of a stack in another folder, what says that it is one last."
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "config.json").unlink(missing_ok=True)
+    for name in ("model.safetensors", "config.json"): write_whole(to / name, (stack / name).read_bytes())
 
 # %% ../nbs/60_study.ipynb #3ae38656
 def bears(stack: Path, key: str) -> bool:
@@ -211,17 +222,27 @@ def run(
     config = {"study": study.name} | settings(about if config is None else config) | {"compared": arms}
     folder = RunFolder(options.out, config, options.overwrite, options.resume, MAY_GROW)
     session = Session(study, options, folder, Sources(study))
-    with undo_if_empty(folder):
+    with told_what_is_kept(folder), undo_if_empty(folder):
         parts = []
         for seed in range(study.seed, study.seed + study.seeds):
             sources = [session.sources(seed, arm) for arm in study.arms]
             add_data(folder.path, seed, {source.name: source.key for source in sources})
             parts += [examined(session, arm, seed) for arm in study.arms]
             parts.append(examined_rivals(session, seed))
-    result = Result(study, folder.path, gathered(parts), session.sources)
-    publish(result, folder)
-    shutil.rmtree(folder.path / "activations", ignore_errors=True)  # where sources keep what they can make again
+        result = Result(study, folder.path, gathered(parts), session.sources)
+        publish(result, folder)
+    shutil.rmtree(folder.folder / "activations", ignore_errors=True)  # where sources keep what they can make again
     return result
+
+# %% ../nbs/60_study.ipynb #728901a3
+@contextmanager
+def told_what_is_kept(folder: RunFolder) -> Iterator[None]:
+    "While it lasts, whoever interrupts is told that the run can go on."
+    try: yield
+    except KeyboardInterrupt as e:
+        if str(e) or not (folder.folder / "config.json").exists(): raise
+        kept = f"{folder.folder} keeps what is trained and measured"
+        raise Interrupted(f"interrupted: {kept}, --resume goes on") from e
 
 # %% ../nbs/60_study.ipynb #cde506d1
 def gathered(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:

@@ -25,6 +25,7 @@ from .aux import AuxK, AuxZipf
 from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .code import Code
+from .guard import Guard
 from .mutual import Mutual
 from .reinit import Restart, Restarts, due, inactivity
 from .sae import Pass, SAEStack, centre, restart
@@ -34,8 +35,8 @@ from .track import Tracker, Tracking
 
 # %% auto #0
 __all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
-           'Trainer', 'begin', 'observe', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on',
-           'endless', 'train', 'Clock', 'progress', 'advance', 'fit']
+           'Trainer', 'begin', 'observe', 'total_loss', 'update', 'record', 'begin_again', 'centred_on', 'endless',
+           'train', 'Clock', 'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -147,23 +148,23 @@ class Trainer:
         stack: SAEStack,  # trained in place
         config: TrainConfig,  # how; its terms are copied, so that a configuration serves many runs
         track: Callable[[SAEStack], dict[str, list[float] | float]] | None = None,  # more for each row of the history
+        origin: str = "",  # of the batches, for who must be told that one is broken
     ):
         open_for_training(stack)
-        self.stack, self.config, self.track = stack, config, track
+        self.stack, self.config, self.track, self.t, self.history = stack, config, track, 0, History()
         self.tracking: Tracking | None = None  # who is told each row
-        self.t, self.history = 0, History()
         self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
         self.members = member_views(stack)
-        views = chain.from_iterable(self.members)
-        self.optimizer = torch.optim.AdamW(views, weight_decay=config.weight_decay, fused=True)
-        self.broken = torch.zeros((), device=stack.W.device)  # batches left out because something was not finite
+        views, decay = chain.from_iterable(self.members), config.weight_decay
+        self.optimizer = torch.optim.AdamW(views, lr=config.lr, weight_decay=decay, fused=True)
+        self.guard = Guard(self.optimizer, stack.W.device, origin)
         begin(self)
 
     def step(self, item: object) -> None:
         "One batch, whatever form it has: forward, backward, update; then judge the starts and keep the record."
         out = self.stack.step(as_batch(item, self.stack.W), self.config.precision)
         total = total_loss(self, out)
-        guard(self, out, total)
+        self.guard.check(out, total, self.t)
         update(self, total)
         self.t += 1
         observe(self, out.code)
@@ -192,24 +193,6 @@ def total_loss(trainer: Trainer, out: Pass) -> Tensor:
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
     return total
 
-# %% ../nbs/40_train.ipynb #03d6eaf3
-def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
-    "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
-    finite = torch.isfinite(total.detach())
-    if total.is_cuda:
-        skip = (~finite).float()
-        trainer.optimizer.found_inf = skip  # pyright: ignore
-        trainer.broken += skip
-    elif not finite: raise ValueError(_complaint(trainer, out))
-
-# %% ../nbs/40_train.ipynb #436a1cc5
-def _complaint(trainer: Trainer, out: Pass) -> str:
-    "What is wrong with a step whose loss is not finite."
-    bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
-    if not bad: return f"lr: training diverged at step {trainer.t}, expected a learning rate below {trainer.config.lr}"
-    rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-    return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
-
 # %% ../nbs/40_train.ipynb #c4bb5a96
 def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
@@ -226,7 +209,7 @@ def record(trainer: Trainer, out: Pass) -> None:
     "Keep a row where one is due."
     config, row = trainer.config, {}
     if trainer.t % config.log_every == 0 or trainer.t == config.steps:
-        if trainer.broken: raise ValueError(f"batches: {int(trainer.broken)} were left out, their loss was NaN or Inf")
+        trainer.guard.refuse()
         loss = out.loss.detach()
         row |= {"loss": loss.tolist(), "fvu": (loss / out.target.var(0, correction=0).mean()).tolist()}
         for term in trainer.terms: row |= term.log()
@@ -295,8 +278,10 @@ def train(
             if interrupt.asked: break
             if save and clock.since_mark() > every:
                 clock.mark()
+                trainer.guard.refuse()
                 save(trainer)
     trainer.history.interrupted = interrupt.asked and trainer.t < config.steps
+    trainer.guard.refuse()
     if save and trainer.history.interrupted: save(trainer)
     if trainer.t < config.steps and not trainer.history.interrupted:
         warnings.warn(f"batches: expected {config.steps}, they ended after {trainer.t}", stacklevel=2)

@@ -4,6 +4,7 @@
 
 import os
 import pytest
+import random
 import signal
 import torch
 from dataclasses import replace
@@ -18,7 +19,8 @@ from mfr.terms import Term
 from mfr.train import TrainConfig
 from mfr.train import Trainer
 from mfr.train import train
-from mfr.checkpoint import load_checkpoint, save_checkpoint
+from safetensors.torch import save
+from mfr.checkpoint import is_there, load_checkpoint, one_before, save_checkpoint
 
 
 # %% ../nbs/41_checkpoint.ipynb #af103d64
@@ -80,3 +82,50 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
                               (replace(CONFIG, mutual=None), {}, "mutual: expected .* got None")):
         with pytest.raises(ValueError, match=words): load_checkpoint(trainer_of(config, **kw), path)
     assert load_checkpoint(trainer_of(replace(CONFIG, steps=90)), path).t == 0, "a run may be extended"
+
+
+def two_checkpoints(path):
+    "At steps 3 and 6."
+    trainer = trainer_of()
+    for t, x in enumerate(torch.randn(6, 8, 12, generator=torch.Generator().manual_seed(0)), 1):
+        trainer.step(x)
+        if t % 3 == 0: save_checkpoint(trainer, path)
+    return trainer
+
+
+def damages(whole):
+    "Cut at any place, a bit changed at any place, and other files in its stead."
+    rng = random.Random(0)
+    for _ in range(40):
+        place = rng.randrange(len(whole))
+        yield whole[:place]
+        yield whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :]
+    yield from (b"", b"{}", bytes(100), save({}), save({"W": torch.zeros(2)}), save({}, {"checksum": "00000000"}))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+    path = tmp_path / "c"
+    trainer = two_checkpoints(path)
+    whole, before = path.read_bytes(), one_before(path).read_bytes()
+    assert load_checkpoint(trainer_of(), path).stack.W.equal(trainer.stack.W), "the last one"
+    for damaged in damages(whole):
+        path.write_bytes(damaged)
+        with pytest.warns(UserWarning, match="c: expected a whole checkpoint, .*; the one before it is .* at step 3"):
+            again = load_checkpoint(trainer_of(), path)
+        assert again.t == 3 and not path.exists() and (tmp_path / "c.damaged").read_bytes() == damaged
+    save_checkpoint(again, path)
+    assert one_before(path).read_bytes() == before, "what is damaged does not take the place of what is whole"
+    for file in (path, one_before(path)): file.write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match="c: expected .* damaged .*, and so is .*c.before; without both files"):
+        load_checkpoint(trainer_of(), path)
+    one_before(path).unlink()
+    with pytest.raises(ValueError, match="damaged .*; there is none before it"): load_checkpoint(trainer_of(), path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="c: expected a checkpoint, there is"):
+        load_checkpoint(trainer_of(), path)
+
+
+def test_cut_off_between_two_renamings(tmp_path):
+    two_checkpoints(tmp_path / "c")
+    (tmp_path / "c").unlink()
+    assert is_there(tmp_path / "c") and load_checkpoint(trainer_of(), tmp_path / "c").t == 3

@@ -28,6 +28,21 @@ def test_files_have_ordinary_permissions(tmp_path):
     assert whole.stat().st_mode == (tmp_path / "ordinary").stat().st_mode and len(list(tmp_path.iterdir())) == 2
 
 
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    "A folder that is gone, and a file that may not grow: the sentence names the file, and no half file stays."
+    with pytest.raises(OSError, match="x: could not be written .No such file or directory.$"):
+        write_whole(tmp_path / "gone" / "x", b"1")
+    resource = pytest.importorskip("resource")
+    write_whole(tmp_path / "x", b"before")
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(OSError, match="x: could not be written .File too large.; what was there before is as"):
+            write_whole(tmp_path / "x", bytes(2000))
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert (tmp_path / "x").read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_pickle_is_refused(tmp_path):
     "Tensors are read; an object, a cut file and what is no file of tensors are not."
     torch.save({"W": torch.ones(2)}, tmp_path / "good.pt")

@@ -4,6 +4,7 @@
 
 import json
 import pytest
+import shutil
 from mfr.runs import RunFolder, undo_if_empty
 
 
@@ -44,6 +45,36 @@ def test_only_the_same_run_is_resumed(tmp_path):
         RunFolder(tmp_path / "nothing", {}, resume=True)
     (tmp_path / "run" / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json: expected .* damaged"): resumed({})
+
+
+def test_what_a_failed_run_left_is_no_run(tmp_path):
+    "Empty folders and the lock of the dead are nothing; a file, or a folder that is not a run's, is something."
+    (tmp_path / "run" / "stacks" / "MFR-0").mkdir(parents=True)
+    (tmp_path / "run" / ".lock").write_text("1 nowhere")
+    with undo_if_empty(RunFolder(tmp_path / "run", {})) as run: run.write("metrics.json", "{}")
+    assert not (tmp_path / "run" / ".lock").exists(), "given back at the end"
+    for there in ("stacks/a/file", "mine/a"):
+        folder = tmp_path / there.replace("/", "-")
+        (folder / there).mkdir(parents=True)
+        if there.endswith("file"): (folder / there / "x").write_text("")
+        with pytest.raises(FileExistsError): RunFolder(folder, {})
+
+
+def test_a_folder_that_is_removed_under_a_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run to stay, it was removed while the run went on"):
+        with undo_if_empty(RunFolder(tmp_path / "run", {})) as run:
+            run.write("history.csv", "step\n1\n")
+            shutil.rmtree(tmp_path / "run")
+            run.write("metrics.json", "{}")
+    assert not (tmp_path / "run").exists(), "it is not made again, half of it"
+
+
+def test_two_that_begin_at_once(tmp_path):
+    "Both find the folder free; what the first has made is not the second's."
+    first, second = RunFolder(tmp_path / "run", {}), RunFolder(tmp_path / "run", {})
+    with undo_if_empty(first): first.write("metrics.json", "{}")
+    with pytest.raises(FileExistsError), undo_if_empty(second): second.write("metrics.json", "[]")
+    assert (tmp_path / "run" / "metrics.json").read_text() == "{}"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

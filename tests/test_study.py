@@ -11,6 +11,7 @@ from mfr.result import compared
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import load
+from mfr.session import Interrupted
 from mfr.session import RunOptions
 from mfr.train import TrainConfig
 from mfr.train import Trainer
@@ -68,6 +69,18 @@ def test_an_arm_that_is_shorter_than_another_is_no_part_of_it(tmp_path):
     found = run(small(Counting(), **arms), RunOptions(tmp_path / "run"))
     alone = run(small(Counting(), steps=10), RunOptions(tmp_path / "alone"))
     assert found.members[found.members.arm == "10"].FVU.tolist() == alone.members.FVU.tolist()
+
+
+def test_interrupted_while_it_measures(tmp_path):
+    "What is trained is kept, and that is said."
+    def measured(trained, source): raise KeyboardInterrupt
+
+    study = replace(small(Counting()), measures=(measured,))
+    with pytest.raises(Interrupted, match="run keeps what is trained and measured, --resume goes on"):
+        run(study, RunOptions(tmp_path / "run"))
+    source = Counting()
+    run(small(source), RunOptions(tmp_path / "run", resume=True))
+    assert source.given == 0 and not (tmp_path / "run" / ".lock").exists()
 
 
 def test_what_fails_before_it_has_trained_leaves_nothing(tmp_path):

@@ -236,6 +236,27 @@ def test_a_broken_batch_is_named_and_does_no_harm(value):
     assert stack.W.equal(again.W), "the weights are those before the broken batch"
 
 
+def test_a_broken_batch_is_told_late_where_asking_takes_long():
+    "As on a GPU: batches are left out without a wait, and told with the next row, or before a checkpoint is written."
+    def broken_at(*bad, **kw):
+        stack, batches = tiny(k=3)
+        trainer, saved = Trainer(stack, TrainConfig(steps=9, lr=0.01, log_every=5), origin="a.npy"), []
+        trainer.guard.waits = False
+        xs = [x * float("nan") if t in bad else x for t, x in enumerate(islice(batches, 9))]
+        try: train(trainer, xs, lambda trainer: saved.append(trainer.t), **kw)
+        except ValueError as e: return str(e), trainer.t, saved, stack
+        return "", trainer.t, saved, stack
+
+    assert broken_at()[:3] == ("", 9, []) and broken_at(every=0)[2] == [*range(1, 10)]
+    one, t, _, stack = broken_at(3)
+    assert t == 5 and "the loss of batch 3 of a.npy (counted from 0) was NaN" in one
+    assert "batch 6 of a.npy and 1 more (counted from 0)" in broken_at(6, 8)[0]
+    assert broken_at(6, every=0)[2] == [1, 2, 3, 4, 5, 6], "the last good checkpoint is kept"
+    again, batches = tiny(k=3)
+    fit(again, (x for t, x in enumerate(islice(batches, 5)) if t != 3), TrainConfig(steps=4, lr=0.01))
+    assert stack.W.equal(again.W), "it was left out"
+
+
 def test_divergence_is_told_from_bad_data():
     stack, _ = tiny(k=3)
     with torch.no_grad(): stack.c += 1e30

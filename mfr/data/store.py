@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,12 +15,13 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..batch import Batch
 from ..checks import at_least
+from ..files import replacing, write_whole
 
 # %% auto #0
 __all__ = ['Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest', 'file_checksum', 'intact',
@@ -79,9 +79,7 @@ def save_manifest(
     manifest: dict,  # goes into manifest.json
 ) -> None:
     "Replace the manifest in one step."
-    part = folder / "manifest.part"
-    part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, folder / "manifest.json")
+    write_whole(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 # %% ../../nbs/11_store.ipynb #2b5f70c9
 def read_manifest(
@@ -121,7 +119,7 @@ def open_manifest(
     folder.mkdir(parents=True, exist_ok=True)
     mine = json.loads(json.dumps(mine | {"complete": False, "shards": []}))  # as it is read back: lists for tuples
     if not (folder / "manifest.json").exists():
-        if any(folder.iterdir()):
+        if any(path.suffix != ".part" for path in folder.iterdir()):  # of one that was cut off
             raise FileExistsError(f"folder: expected an empty one or that of a store, {folder} is something else")
         return mine
     there = read_manifest(folder)
@@ -157,18 +155,18 @@ def add_shard(
 ) -> None:
     "Write one shard, whole or not at all, and then the manifest; OSError says how many rows are complete."
     whole = folder / f"shard-{number:05d}.safetensors"
-    part = whole.with_suffix(".part")
     shards = manifest["shards"]
-    try: save_file(tensors, part)
-    except (OSError, SafetensorError) as e:
-        part.unlink(missing_ok=True)
+    if not number: save_manifest(folder, manifest)  # cut off behind the first shard, it is a store already
+    try:
+        with replacing(whole) as part:
+            save_file(tensors, part)
+            said = {"bytes": part.stat().st_size, "crc32": file_checksum(part)}
+    except OSError as e:
         kept = f"the {sum(s['rows'] for s in shards)} rows before it are complete, the same call goes on behind them"
-        raise OSError(f"{whole}: could not be written ({e}); {kept}") from e
+        raise OSError(f"{e}; {kept}") from e
     rows, d = tensors["activations"].shape
-    entry = {"file": whole.name, "rows": rows, "bytes": part.stat().st_size, "crc32": file_checksum(part)}
-    os.replace(part, whole)
     manifest["d"] = d
-    manifest["shards"] = shards[:number] + [entry] + shards[number + 1 :]
+    manifest["shards"] = shards[:number] + [{"file": whole.name, "rows": rows} | said] + shards[number + 1 :]
     save_manifest(folder, manifest)
 
 # %% ../../nbs/11_store.ipynb #eeee7320

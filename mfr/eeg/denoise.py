@@ -19,6 +19,7 @@ from ..checks import between
 from .electrodes import AS_NAMED, electrodes, import_mne
 from .recordings import EEGConfig, read_whole
 from .windows import band_pass, to_vectors, to_volts, windows
+from ..runs import check_writable
 from ..sae import SAEStack
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
     if target.suffix.lower() not in WRITABLE:
         raise ValueError(f"out: expected a name that ends in one of {', '.join(WRITABLE)}, got {target.name}")
     if not source.exists(): raise FileNotFoundError(f"in: expected a recording, {source} does not exist")
+    folder = target.absolute().parent
+    if not folder.exists(): raise FileNotFoundError(f"out: expected a folder to write to, {folder} does not exist")
+    check_writable(folder)
     if not target.exists(): return
     if target.samefile(source):
         raise ValueError(f"out: expected another file than the recording itself, got {target}")

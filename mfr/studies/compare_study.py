@@ -133,8 +133,8 @@ def run_compare(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # a row an SAE; the conclusion in `.attrs`
     "Compare, and write the report and its numbers."
-    table = compared(study, options.device)
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
+    table = compared(study, options.device)
     with undo_if_empty(folder):
         folder.write("members.csv", table.to_csv(index=False))
         lines = {line.pop("SAE"): line for line in table.to_dict("records")}

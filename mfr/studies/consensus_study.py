@@ -208,8 +208,8 @@ def run_consensus(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # what support is worth; the headline in `.attrs`
     "Compare, and write report, tables and the consensus' directions."
-    dictionaries = dictionaries_of(study, options.device)
     folder = RunFolder(options.out, study, options.overwrite, options.resume)
+    dictionaries = dictionaries_of(study, options.device)
     verdict = judge(dictionaries, study.threshold, study.level)
     shares, table = reappearance(verdict.left_out), two_by_two(dictionaries, verdict.found)
     with undo_if_empty(folder):
