@@ -9,18 +9,20 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .files import check_depth, check_said, check_tensors, is_of, reading, shortly
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
 __all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'save_checkpoint',
-           'load_checkpoint']
+           'check_state', 'check_alike', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
 def pack(
@@ -45,7 +47,12 @@ def unpack(
     "Put the tensors back."
     if isinstance(thing, list): return [unpack(v, tensors) for v in thing]
     if not isinstance(thing, dict): return thing
-    return tensors[thing["tensor"]] if "tensor" in thing else {k: unpack(v, tensors) for k, v in thing["pairs"]}
+    mark = thing.get("tensor")
+    if isinstance(mark, str) and mark in tensors: return tensors[mark]
+    pairs = thing.get("pairs")
+    if not isinstance(pairs, list) or any(not isinstance(p, list) or len(p) != 2 for p in pairs):
+        raise ValueError(f"state: expected the mark of a tensor, or pairs, got {shortly(pairs or mark)}")
+    return {k: unpack(v, tensors) for k, v in pairs if isinstance(k, str | int)}
 
 # %% ../nbs/41_checkpoint.ipynb #715dd70a
 def state_of_trainer(trainer: Trainer) -> dict:
@@ -104,17 +111,58 @@ def save_checkpoint(
     save_file(tensors, part, metadata={"trainer": kept})
     os.replace(part, path)
 
+# %% ../nbs/41_checkpoint.ipynb #1c9b5d5c
+def check_state(
+    path: Path,  # of the checkpoint, for the message
+    state: Any,  # to be taken up
+    trainer: Trainer,  # by this trainer
+) -> None:
+    "Refuse a state of another form; ValueError says where."
+    mine = state_of_trainer(trainer)
+    check_alike(path, state, mine, "state")
+    check_said(path, state, {"t": int, "history": {"rows": [dict], "seconds": float, "restarts": [dict]}})
+    if state["t"] < 0: raise ValueError(f"{path}: expected t of at least 0, got {state['t']}")
+    check_tensors(path, state["stack"], {name: tuple(t.shape) for name, t in mine["stack"].items()})
+    likes = dict(enumerate(p for group in trainer.optimizer.param_groups for p in group["params"]))
+    for i, kept in state["optimizer"].items():
+        for name, t in (kept if i in likes and isinstance(kept, dict) else {"": None}).items():
+            if isinstance(t, Tensor) and t.shape in (likes[i].shape, ()): continue
+            raise ValueError(f"{path}: expected what the optimiser keeps of {len(likes)} parameters, got {i} {name}")
+
+# %% ../nbs/41_checkpoint.ipynb #28729d2e
+def check_alike(
+    path: Path,  # for the message
+    got: Any,
+    mine: Any,  # dictionaries, lists, tensors and numbers, as they are before the first step
+    place: str,
+) -> None:
+    "Refuse what is of another kind than what is here; ValueError. What is empty here may be anything."
+    if isinstance(mine, Tensor): kind = isinstance(got, Tensor) and (got.dtype, got.ndim) == (mine.dtype, mine.ndim)
+    elif isinstance(mine, dict): kind = isinstance(got, dict) and (not mine or got.keys() == mine.keys())
+    elif isinstance(mine, list | tuple): kind = isinstance(got, list)
+    else: kind = mine is None or is_of(got, (type(mine), float) if isinstance(mine, int) else (type(mine),))
+    if not kind: raise ValueError(f"{path}: expected {place} as this training keeps it, got {shortly(got)}")
+    if isinstance(mine, dict):
+        for key in mine: check_alike(path, got[key], mine[key], f"{place}.{key}")
+
 # %% ../nbs/41_checkpoint.ipynb #f55dcde1
 def load_checkpoint(
     trainer: Trainer,  # with the same stack and configuration, but for the number of steps
     path: str | Path,  # from `save_checkpoint`
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
-    with safe_open(path, "pt", device=str(trainer.stack.W.device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    path, device = Path(path), str(trainer.stack.W.device)
+    if not path.is_file(): raise FileNotFoundError(f"{path}: expected a checkpoint, there is none")
+    with reading(path, "a whole checkpoint"), safe_open(path, "pt", device=device) as file:
         kept = json.loads(file.metadata()["trainer"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    check_depth(path, kept)
+    check_said(path, kept, {"state": dict, "settings": {"sae": dict, "train": dict}})
     if found := difference(kept["settings"], settings_of(trainer)):
         place, old, new = found
-        raise ValueError(f"{place.split('.', 1)[1]}: expected {old!r} as in {path}, got {new!r}")
-    load_into_trainer(trainer, unpack(kept["state"], tensors))
+        raise ValueError(f"{place.split('.', 1)[1]}: expected {shortly(old)} as in {path}, got {shortly(new)}")
+    with reading(path, "the state of such a training"):
+        state = unpack(kept["state"], tensors)
+        check_state(path, state, trainer)
+        load_into_trainer(trainer, state)
     return trainer

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, read_arms  # noqa: F401
 from .checks import at_least
+from .files import read_json, reading
 from .metrics import agreement, densities, evaluate
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, headline, summarise  # noqa: F401
@@ -147,7 +148,8 @@ def write_frames(
 # %% ../nbs/60_study.ipynb #b5f5257e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
     "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
-    def read(path): return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    def read(path):
+        with reading(path, "a table"): return pd.read_csv(path, keep_default_na=False, na_values=[""])
     return {path.stem: read(path) for path in sorted(place.glob("*.csv"))}
 
 # %% ../nbs/60_study.ipynb #64467fb9
@@ -174,7 +176,7 @@ def examined(
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
-    return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
+    return file.exists() and read_json(file, {"metadata?": dict}).get("metadata", {}).get("key") == key
 
 # %% ../nbs/60_study.ipynb #48371267
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

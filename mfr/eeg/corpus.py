@@ -19,6 +19,7 @@ from ..data.store import Store, add_shard, intact, open_manifest, save_manifest
 from .electrodes import label, listed
 from .recordings import DEFAULT, EEGConfig, Header, header, read
 from .windows import Windows, to_vectors, windows
+from ..files import check_said
 
 # %% auto #0
 __all__ = ['FORMATS', 'Files', 'recordings', 'settle', 'Survey', 'survey', 'gather']
@@ -155,6 +156,8 @@ def _manifest(folder: Path, found: Survey) -> dict:
     fates = [_skipped(path, found.reasons.get(path)) for path in found.paths]
     mine = {"eeg": asdict(found.config), "recordings": fates}
     there = open_manifest(folder, mine, [f"eeg.{name}" for name in mine["eeg"]])
+    entry = {"file": str, "bytes": int, "fate": str, "shard?": int}
+    check_said(folder / "manifest.json", there, {"recordings": [entry]})
     for old, new in zip(there["recordings"], fates):
         if (old["file"], old["bytes"]) == (new["file"], new["bytes"]): continue
         other = f"{new['file']} is another file than {old['file']} was"
