@@ -206,7 +206,7 @@ def check_calls(
     "Refuse a pickle that names anything but tensors, their types and plain containers; ValueError."
     for operation, name, _ in genops(pickled):
         if operation.name not in ("GLOBAL", "STACK_GLOBAL", "INST"): continue
-        module, _, last = str(name).partition(" ")
+        module, _, last = str(name)[:80].partition(" ")
         storage = module in ("torch", "torch.storage") and last.endswith("Storage")
         dtype = module == "torch" and isinstance(getattr(torch, last, None), torch.dtype)
         if operation.name == "GLOBAL" and (name in CALLED or storage or dtype): continue
@@ -290,8 +290,9 @@ def check_tensors(
     "Refuse a file that lacks a tensor, has one too many, or one of another shape; ValueError."
     have = {name: tuple(t.shape) for name, t in tensors.items()}
     if missing := [name for name in expected if name not in have]:
-        raise ValueError(f"{path}: expected a tensor {missing[0]!r}, it has {', '.join(have) or 'none'}")
+        has = ", ".join(list(have)[:20])[:400] or "none"
+        raise ValueError(f"{path}: expected a tensor {missing[0]!r}, it has {has}")
     if extra := [name for name in have if name not in expected]:
-        raise ValueError(f"{path}: expected the tensors {', '.join(expected)} and no others, got {extra[0]!r}")
+        raise ValueError(f"{path}: expected the tensors {', '.join(expected)} and no others, got {shortly(extra[0])}")
     for name, shape in expected.items():
         if have[name] != shape: raise ValueError(f"{path}: expected {name} of shape {shape}, got {have[name]}")

@@ -62,9 +62,7 @@ def floats(
 ) -> Tensors:
     "Exactly these tensors, as float32; ValueError names what is missing, too much, of another shape or not finite."
     check_tensors(path, tensors, dict(expected))
-    check_numbers(path, tensors, dict.fromkeys(tensors, torch.empty(0)))
-    for name, t in tensors.items():
-        if not t.isfinite().all(): raise ValueError(f"{path}: expected finite numbers, {name} has NaN or Inf")
+    check_numbers(path, tensors, dict.fromkeys(tensors, torch.empty(0)), finite=True)
     return {name: tensors[name].float() for name in expected}
 
 # %% ../nbs/27_formats.ipynb #c8491218

@@ -285,4 +285,4 @@ def from_pretrained(
         how = {"token": token, "cache_dir": cache_dir}
         how |= {"local_files_only": local_files_only, "force_download": force_download}
         folder = fetched(str(repo_id), revision, **how)
-    return Shared.from_pretrained(folder).stack
+    return Shared._from_pretrained(model_id=str(folder)).stack

@@ -76,7 +76,7 @@ def _config(
     check_said(file, said, SHAPE | {"seed?": int, "metadata?": dict})
     seed, metadata = said.pop("seed", 0), said.pop("metadata", {})
     if unknown := said.keys() - {f.name for f in fields(SAEConfig)}:
-        raise ValueError(f"{file}: unknown key {sorted(unknown)[0]!r}")
+        raise ValueError(f"{file}: expected keys of a stack's configuration, unknown key {min(unknown)[:80]!r}")
     if isinstance(said["k"], list): check_said(file, said["k"], [int], "k")
     check_metadata(file, metadata)
     try:
@@ -104,10 +104,12 @@ def check_numbers(
     path: Path,  # for the message
     tensors: Mapping[str, Tensor],
     likes: Mapping[str, Tensor],  # of the same names
+    finite: bool = False,  # refuse infinity, too: thresholds that are not learnt yet are infinite
 ) -> None:
-    "Refuse numbers of another kind, and NaN; ValueError. Thresholds that are not learnt yet are infinite."
+    "Refuse numbers of another kind, and NaN; ValueError."
     for name, t in tensors.items():
         plain = t.dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
         if plain != likes[name].is_floating_point() or t.is_complex():
             raise ValueError(f"{path}: expected {name} of {likes[name].dtype}, got {t.dtype}")
-        if plain and t.isnan().any(): raise ValueError(f"{path}: expected numbers, {name} has NaN")
+        if plain and (~t.isfinite() if finite else t.isnan()).any():
+            raise ValueError(f"{path}: expected {'finite ' * finite}numbers, {name} has NaN{' or Inf' * finite}")

@@ -98,7 +98,7 @@ def test_another_manifest_or_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected a store with at least one row"): Store(tmp_path / "new")
     for damaged in ("{", "[]", "{}"):
         (tmp_path / "else" / "manifest.json").write_text(damaged)
-        with pytest.raises(ValueError, match="manifest.json: .*expected the manifest of a store"):
+        with pytest.raises(ValueError, match="manifest.json: expected "):
             Store(tmp_path / "else")
 
 

@@ -40,7 +40,7 @@ def test_names_stay_in_their_folder(tmp_path):
     (version / "out").symlink_to(tmp_path / "secret")
     assert inside(version, "kept", Path("m")) == version / "kept"
     for name in ("out", "../../blobs/abc", "", "/etc/passwd", "a/../../b", "..", "a\\..\\..\\b", None, ["x"], "a\0"):
-        with pytest.raises(ValueError, match="m: expected names of files in its folder"): inside(version, name, Path("m"))
+        with pytest.raises(ValueError, match="m: expected names of files in its"): inside(version, name, Path("m"))
 
 
 def test_json_that_would_do_harm_is_refused(tmp_path):

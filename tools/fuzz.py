@@ -1,11 +1,12 @@
-"""Damage small valid files in every way, and read them: each must be read or refused in a sentence of ours, soon and in little memory.
+"""Damage small valid files and read them: each is read or refused in a sentence of ours, soon and in little memory.
 
     python tools/fuzz.py                                       # 100 inputs a reader
     python tools/fuzz.py --inputs 110000 --out results/trust/fuzz.json --mended tools/mended.json
     python tools/fuzz.py --reader store --inputs 2000 --seed 7
 
-Damages are drawn by Hypothesis; the same seed draws the same. Inputs are read in child processes, a thousand in each, so that
-one that ends the process is a finding like others. The status is 1 if there is any.
+Damages are drawn by Hypothesis; the same seed draws the same. Inputs are read in child processes, a thousand in each,
+so that one that ends the process is a finding like others. The status is 1 if there is any. Nothing is written but in
+a temporary folder: links lead to files that were made for it, and are never written through.
 """
 import argparse
 import gzip
@@ -24,7 +25,9 @@ import time
 import traceback
 import warnings
 import zipfile
+import zlib
 from collections import Counter
+from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -35,12 +38,55 @@ from hypothesis import HealthCheck, Phase, given, seed as seeded, settings, stra
 
 SECONDS, MEMORY, CHUNK = 5.0, 512 * 2**20, 1000
 NUMBERS = (0, 1, -1, 2, 127, 255, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, -(2**31), 10**6, 10**9, 10**12)
-STRANGE = (None, True, False, 0, 1, -1, 7, 0.5, 1e308, float("nan"), float("inf"), 10**9, 10**12, 10**30, "", "x", "0", [],
-           {}, [1], [[]], {"a": 1}, [None], "../../etc/passwd", "/etc/passwd", "a/../../b", "x" * 3000, "\0", "F16", "I64",
-           "BOOL", "F8_E4M3", "C64", "topk", "jumprelu", "gated", "mutual", "<f8", "|O", [0, 10**12], [10**6, 10**6])
-FOREIGN = re.compile(r"has no attribute|not subscriptable|unsupported operand|out of (bounds|range)|codec can't|invalid literal"
-                     r"|NoneType|unexpected keyword|positional argument|could not convert|not iterable|cannot unpack|unhashable"
-                     r"|not supported between|must be real number|invalid shape|Error\b", re.I)
+STRANGE = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    7,
+    0.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    10**9,
+    10**12,
+    10**30,
+    "",
+    "x",
+    "0",
+    [],
+    {},
+    [1],
+    [[]],
+    {"a": 1},
+    [None],
+    "../outside",
+    "/nowhere/outside",
+    "a/../../b",
+    "x" * 3000,
+    "\0",
+    "F16",
+    "I64",
+    "BOOL",
+    "F8_E4M3",
+    "C64",
+    "topk",
+    "jumprelu",
+    "gated",
+    "mutual",
+    "<f8",
+    "|O",
+    [0, 10**12],
+    [10**6, 10**6],
+)
+FOREIGN = re.compile(
+    r"has no attribute|not subscriptable|unsupported operand|out of (bounds|range)|codec can't|invalid literal"
+    r"|NoneType|unexpected keyword|positional argument|could not convert|not iterable|cannot unpack|unhashable"
+    r"|not supported between|must be real number|invalid shape|Error\b",
+    re.I,
+)
 
 
 class Damage(NamedTuple):
@@ -129,7 +175,7 @@ def changed_archive(data: bytes, d: Damage) -> bytes:
     inner = d._replace(kind=rng.choice(("flip", "byte", "cut", "drop", "splice", "word", "digits")), where=rng.random())
     if data[:2] == b"\x1f\x8b":
         try: return gzip.compress(changed_bytes(gzip.decompress(data), inner), 1)
-        except (OSError, EOFError, ValueError): return data
+        except (OSError, EOFError, ValueError, zlib.error): return data
     out = BytesIO()
     try:
         with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(out, "w", rng.choice((0, 0, 8))) as new:
@@ -137,24 +183,53 @@ def changed_archive(data: bytes, d: Damage) -> bytes:
             which = rng.choice(names)
             for name in names:
                 content = old.read(name)
-                if name == which: content = content[:128] + bytes(2**28 + 2**20) if bomb else changed_bytes(content, inner)
+                if name == which:
+                    content = content[:128] + bytes(2**28 + 2**20) if bomb else changed_bytes(content, inner)
                 if bomb: new.writestr(name, content, 8, 1)
                 else: new.writestr(name if rng.random() > 0.03 else str(rng.choice(STRANGE[14:32])) or "x", content)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError, IndexError): return data
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        IndexError,
+        zlib.error,
+    ):
+        return data
     return out.getvalue()
 
 
-def reseal(folder: Path) -> None:
-    "Let the manifest of a store say what its shards are now, so that damage reaches what is behind the checksum."
-    from mfr.data.store import file_checksum
+def put(folder: Path, file: Path, data: bytes) -> None:
+    "Write a file of the damaged folder, and never through a link: nothing else may be touched."
+    if file.is_symlink() or not file.resolve().is_relative_to(folder.resolve()):
+        raise RuntimeError(f"expected a file in {folder}, got {file}")
+    file.write_bytes(data)
 
-    path = folder / "manifest.json"
-    try: manifest = json.loads(path.read_text())
-    except (OSError, ValueError): return
-    for shard in manifest.get("shards", ()) if isinstance(manifest, dict) else ():
-        file = folder / str(shard.get("file")) if isinstance(shard, dict) else folder
-        if "\0" not in str(file) and file.is_file(): shard |= {"bytes": file.stat().st_size, "crc32": file_checksum(file)}
-    path.write_text(json.dumps(manifest))
+
+def plain_files(folder: Path) -> list[Path]:
+    "The files of a folder, links left out."
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def reseal(folder: Path) -> None:
+    "Let the manifest of a store, or the sums of a stack, say what is there now: damage reaches what is behind them."
+    from mfr.data.store import file_checksum
+    from mfr.hub import SUMS, sum_of
+
+    path, files = folder / "manifest.json", {file.name: file for file in plain_files(folder)}
+    if SUMS in files:
+        lines = [f"{sum_of(file)}  {name}\n" for name, file in files.items() if name != SUMS]
+        put(folder, files[SUMS], "".join(lines).encode())
+    if path.name not in files: return
+    try: manifest = json.loads(path.read_bytes())
+    except (ValueError, RecursionError): return
+    shards = manifest.get("shards") if isinstance(manifest, dict) else None
+    for shard in shards if isinstance(shards, list) else ():
+        file = files.get(str(shard.get("file"))) if isinstance(shard, dict) else None
+        if file: shard |= {"bytes": file.stat().st_size, "crc32": file_checksum(file)}
+    put(folder, path, json.dumps(manifest).encode())
 
 
 BYTES = ("flip", "byte", "cut", "drop", "splice", "word", "digits", "line")
@@ -163,23 +238,25 @@ KINDS = (*BYTES, "header", "header", "header", "archive", "archive", "swap", "re
 
 def damage(folder: Path, d: Damage) -> None:
     "Change a folder."
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = plain_files(folder)
     if not files: return
     file, other = files[d.file % len(files)], files[d.value % len(files)]
-    if d.kind in BYTES: file.write_bytes(changed_bytes(file.read_bytes(), d))
-    elif d.kind == "header": file.write_bytes(changed_header(file.read_bytes(), d))
-    elif d.kind == "archive": file.write_bytes(changed_archive(file.read_bytes(), d))
+    if d.kind in BYTES: put(folder, file, changed_bytes(file.read_bytes(), d))
+    elif d.kind == "header": put(folder, file, changed_header(file.read_bytes(), d))
+    elif d.kind == "archive": put(folder, file, changed_archive(file.read_bytes(), d))
     elif d.kind == "remove": file.unlink()
     elif d.kind == "swap":
         one, two = file.read_bytes(), other.read_bytes()
-        file.write_bytes(two)
-        other.write_bytes(one)
-    elif d.kind == "rename": file.rename(file.with_name(("x.json", "other.bin", f"{file.name}.gz", "x.npy", "ü.pt")[d.value % 5]))
-    else:
-        target = folder.parent / f"outside-{folder.name}-{file.name}"
-        target.write_bytes(file.read_bytes())
+        put(folder, file, two)
+        put(folder, other, one)
+    elif d.kind == "rename":
+        file.rename(file.with_name(("x.json", "other.bin", f"{file.name}.gz", "x.npy", "ü.pt")[d.value % 5]))
+    else:  # what lies beside the folder is made for this
+        target = folder.parent / f"outside-{d.value}"
+        if d.kind == "link": target.write_bytes(file.read_bytes())
+        else: target.write_text("outside:x:0:0:\n")
         file.unlink()
-        file.symlink_to(target if d.kind == "link" else Path("/etc/passwd"))
+        file.symlink_to(target)
 
 
 class Slow(BaseException):
@@ -209,7 +286,9 @@ def is_ours(e: BaseException, folder: Path, names: set[str]) -> bool:
     head = sentence.split(" (")[0]
     named = str(folder) in head or any(name in head for name in names) or re.match(r"[\w.,\[\] ]+: expected ", head)
     told = "expected" in sentence or (isinstance(e, OSError) and e.strerror)
-    return bool(sentence and told and named and "\n" not in sentence and len(sentence) < 2500 and not FOREIGN.search(head))
+    return bool(
+        sentence and told and named and "\n" not in sentence and len(sentence) < 2500 and not FOREIGN.search(head)
+    )
 
 
 def outcome(reader: Reader, folder: Path, names: set[str]) -> tuple[str, str, float, int]:
@@ -234,7 +313,9 @@ def outcome(reader: Reader, folder: Path, names: set[str]) -> tuple[str, str, fl
 
 def damages():
     "A few changes at once."
-    one = st.builds(Damage, st.sampled_from(KINDS), st.integers(0, 15), st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
+    one = st.builds(
+        Damage, st.sampled_from(KINDS), st.integers(0, 15), st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1)
+    )
     return st.tuples(st.integers(0, 31), st.lists(one, min_size=1, max_size=3), st.booleans())
 
 
@@ -250,13 +331,20 @@ def spoilt(seeds: list[Path], place: Path, drawn: tuple) -> Path:
     return folder
 
 
-def seeds_of(reader: Reader, place: Path) -> list[Path]:
+def make_seeds(reader: Reader, place: Path) -> None:
     "Its valid folders, each of which can be read."
     place.mkdir(parents=True)
     reader.make(place)
-    seeds = sorted(folder for folder in place.iterdir() if folder.is_dir())
-    for folder in seeds: reader.read(folder)
-    return seeds
+    for folder in sorted(place.iterdir()): reader.read(folder)  # and leaves nothing beside it
+
+
+def seeds_of(reader: Reader, place: Path) -> list[Path]:
+    "Valid folders, made in a child: threads that have been at work here could not go on in the next one."
+    child = multiprocessing.get_context("fork").Process(target=make_seeds, args=(reader, place))
+    child.start()
+    child.join()
+    if child.exitcode: raise RuntimeError(f"expected valid files in {place}, they could not be made or read")
+    return sorted(place.iterdir())
 
 
 def chunk(reader: Reader, seeds: list[Path], place: Path, seed: int, inputs: int, log: Path) -> None:
@@ -267,7 +355,13 @@ def chunk(reader: Reader, seeds: list[Path], place: Path, seed: int, inputs: int
     resource.setrlimit(resource.RLIMIT_AS, (size + 8 * 2**30,) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**31, 2**31))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    names = {file.name for folder in seeds for file in folder.rglob("*")} | {"in", "x.json", "other.bin", "x.npy", "ü.pt"}
+    names = {file.name for folder in seeds for file in folder.rglob("*")} | {
+        "in",
+        "x.json",
+        "other.bin",
+        "x.npy",
+        "ü.pt",
+    }
     names = {name for name in names if len(name) > 3}
 
     with open(log, "a", buffering=1) as out:
@@ -320,7 +414,8 @@ def study(name: str, inputs: int, seed: int, place: Path, shown: bool = True) ->
              "largest_MB": round(largest / 2**20, 1), "seconds": round(time.monotonic() - began, 1),
              "findings": list(findings.values())}
     if shown: print(name, json.dumps({k: v for k, v in found.items() if k != "findings"}), flush=True)
-    for one in found["findings"] if shown else (): print("   ", one["what"], one["seen"], one["told"], one["drawn"], flush=True)
+    for one in found["findings"] if shown else ():
+        print("   ", one["what"], one["seen"], one["told"], one["drawn"], flush=True)
     return found
 
 
@@ -338,6 +433,8 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="a JSON file to write")
     parser.add_argument("--mended", type=Path, help="a JSON list of what earlier runs have found, to go with it")
     given_ = parser.parse_args(args)
+    for name in ("torch", "pandas", "pyarrow.parquet", "mne", "mfr.cli", "mfr.studies.synthetic_study"):
+        import_module(name)
     here = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     found = {}
     with tempfile.TemporaryDirectory(dir=here, prefix="fuzz-") as tmp:
@@ -351,7 +448,18 @@ def main(args: list[str] | None = None) -> int:
 
 def write(given_: argparse.Namespace, found: dict[str, dict]) -> None:
     "Keep what was found, with what found it."
-    packages = ("mfr", "hypothesis", "torch", "numpy", "safetensors", "pyarrow", "mne", "edfio", "pymatreader", "pandas")
+    packages = (
+        "mfr",
+        "hypothesis",
+        "torch",
+        "numpy",
+        "safetensors",
+        "pyarrow",
+        "mne",
+        "edfio",
+        "pymatreader",
+        "pandas",
+    )
     outcomes = sum((Counter(one["outcomes"]) for one in found.values()), Counter())
     said = {
         "command": "python tools/fuzz.py " + " ".join(sys.argv[1:]),

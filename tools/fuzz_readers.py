@@ -2,6 +2,7 @@
 import contextlib
 import io
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from itertools import islice
@@ -31,6 +32,8 @@ def stack(select: str = "topk", **kw: Any):
     import mfr
 
     one = mfr.SAEStack(mfr.SAEConfig(6, 10, **{"k": 2, "n": 2, "select": select} | kw), seed=1)
+    for _ in range(3): one.step(torch.randn(20, 6))  # thresholds are learnt
+    one.eval()
     one.metadata = {"steps": 3, "source": "made", "consensus": {"support": [2, 1], "of": 2},
                     "language_model": {"model": "tiny", "path": "a.b", "side": "output", "length": 8}}
     return one
@@ -51,7 +54,7 @@ def read_stack(folder: Path) -> None:
 
 
 def make_foreign(folder: Path) -> None:
-    from mfr.foreign import JumpReLU
+    from mfr.foreign import JumpReLU  # makes its rule known
     from mfr.formats import export
     from mfr.sae import SAEConfig, SAEStack
 
@@ -132,8 +135,11 @@ def make_rows(ending: str) -> Callable[[Path], None]:
 
         x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
         lists = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), 4)
-        tables = {"fixed": pa.table({"x": lists}), "lists": pa.table({"x": pa.array(x.tolist(), pa.list_(pa.float32()))}),
-                  "plain": pa.table({f"c{i}": x[:, i] for i in range(4)})}
+        tables = {
+            "fixed": pa.table({"x": lists}),
+            "lists": pa.table({"x": pa.array(x.tolist(), pa.list_(pa.float32()))}),
+            "plain": pa.table({f"c{i}": x[:, i] for i in range(4)}),
+        }
         for name in {".parquet": tables, ".arrow": tables, ".npz": ("packed", "stored"), ".pt": ("new", "old")}.get(
                 ending, ("a",)):
             path = folder / name / f"x{ending}"
@@ -141,8 +147,10 @@ def make_rows(ending: str) -> Callable[[Path], None]:
             if ending == ".npy": np.save(path, x)
             if ending == ".npz": (np.savez_compressed if name == "packed" else np.savez)(path, x=x)
             if ending == ".safetensors": save_file({"x": torch.from_numpy(x)}, path)
-            if ending == ".pt": torch.save({"x": torch.from_numpy(x)}, path, _use_new_zipfile_serialization=name == "new")
-            if ending == ".parquet": pq.write_table(tables[name], path, compression="snappy" if name == "lists" else "none")
+            if ending == ".pt":
+                torch.save({"x": torch.from_numpy(x)}, path, _use_new_zipfile_serialization=name == "new")
+            if ending == ".parquet":
+                pq.write_table(tables[name], path, compression="snappy" if name == "lists" else "none")
             if ending == ".arrow":
                 options = pa.ipc.IpcWriteOptions(compression="zstd" if name == "lists" else None)
                 with pa.ipc.new_stream(path, tables[name].schema, options=options) as out:
@@ -200,7 +208,8 @@ def make_run(folder: Path) -> None:
     place = folder / "run"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         if main([*RUN, "--out", str(place)]): raise RuntimeError("expected a run to damage")
-    for file in [*place.rglob("*.png"), *place.rglob("*.svg"), *place.rglob("report.html")]: file.unlink()
+    kept = {"config.json", "metrics.json", "summary.json", "members.csv"}
+    for file in [file for file in place.rglob("*") if file.is_file() and file.name not in kept]: file.unlink()
 
 
 def read_run(folder: Path) -> None:
@@ -219,7 +228,9 @@ def make_measured(folder: Path) -> None:
 
     from mfr.study import write_frames
 
-    write_frames(folder / "a", {"members": DataFrame({"FVU": [0.1, 0.2], "L0": [2, 3]}), "tokens": DataFrame({"t": ["NA", "x"]})})
+    write_frames(
+        folder / "a", {"members": DataFrame({"FVU": [0.1, 0.2], "L0": [2, 3]}), "tokens": DataFrame({"t": ["NA", "x"]})}
+    )
 
 
 def read_measured(folder: Path) -> None:
@@ -229,8 +240,10 @@ def read_measured(folder: Path) -> None:
 
 
 SWEEPS = {
-    "arms": '[arms.plain]\nmutual = false\n[arms.wide]\nd_hidden = 64\nk = 4\n[arms.both]\nsae.n = 3\n"mutual.weight" = 0.1\n',
-    "axes": 'study = "synthetic"\n[options]\nbatch_size = 100\nseeds = 2\n[axes]\nk = [2, 4]\nlr = [1e-3, 3e-3]\nd_hidden = [16, 32]\n',
+    "arms": "[arms.plain]\nmutual = false\n[arms.wide]\nd_hidden = 64\nk = 4\n"
+            '[arms.both]\nsae.n = 3\n"mutual.weight" = 0.1\n',
+    "axes": 'study = "synthetic"\n[options]\nbatch_size = 100\nseeds = 2\n'
+            "[axes]\nk = [2, 4]\nlr = [1e-3, 3e-3]\nd_hidden = [16, 32]\n",
 }
 
 
@@ -246,7 +259,7 @@ def read_sweeps(folder: Path) -> None:
     from mfr.sweep import read_sweep
 
     file = one_file(folder, ".toml")
-    read_arms(file, Arm(mfr.SAEConfig(6, 10, 2), mfr.TrainConfig(steps=2, mutual=mfr.Mutual())))
+    read_arms(file, Arm(mfr.SAEConfig(6, 10, 2, n=2), mfr.TrainConfig(steps=2, mutual=mfr.Mutual())))
     if "study" in file.read_text(encoding="utf-8", errors="replace"): read_sweep(file)
 
 
@@ -268,7 +281,7 @@ def read_several(folder: Path) -> None:
 def make_shared(folder: Path) -> None:
     from mfr.hub import Shared
 
-    Shared(stack()).save_pretrained(folder / "a")
+    Shared(stack()).save_pretrained(folder / "a", model_card_kwargs={"repo_id": "a/b"})
 
 
 def read_shared(folder: Path) -> None:
@@ -279,7 +292,8 @@ def read_shared(folder: Path) -> None:
 
 def make_texts(folder: Path) -> None:
     (folder / "a" / "inner").mkdir(parents=True)
-    for name in ("one.txt", "inner/two.txt"): (folder / "a" / name).write_text("Ein kurzer Text — ü.\n" * 5, encoding="utf-8")
+    for name in ("one.txt", "inner/two.txt"):
+        (folder / "a" / name).write_text("Ein kurzer Text — ü.\n" * 5, encoding="utf-8")
 
 
 def read_texts(folder: Path) -> None:
@@ -315,9 +329,8 @@ def make_recording(kind: str) -> Callable[[Path], None]:
 
 def split_set(raw: Any, place: Path) -> None:
     "A recording of EEGLAB in two files."
-    from scipy.io import loadmat, savemat
-
     import mne
+    from scipy.io import loadmat, savemat
 
     mne.export.export_raw(place / "x.set", raw, verbose="error")
     eeg = loadmat(place / "x.set", struct_as_record=False, squeeze_me=True)
@@ -327,11 +340,13 @@ def split_set(raw: Any, place: Path) -> None:
 
 
 def read_recording(folder: Path) -> None:
-    from mfr.eeg.corpus import FORMATS, survey
-    from mfr.eeg.recordings import read
+    from mfr.eeg.corpus import FORMATS, gather
+    from mfr.eeg.recordings import EEGConfig
 
-    found = survey([one_file(folder, *FORMATS)], progress=False)
-    for head in found.heads.values(): read(head, list(head.names)[:3])
+    store = folder.with_name(f"{folder.name}-store")
+    shutil.rmtree(store, ignore_errors=True)
+    gather([one_file(folder, *FORMATS)], store, EEGConfig(high=40.0), progress=False)
+    shutil.rmtree(store)
 
 
 ROWS = (".npy", ".npz", ".safetensors", ".pt", ".parquet", ".arrow")
@@ -343,7 +358,10 @@ READERS = {
     "tensors": Reader(make_tensors, read_tensors_file),
     "pt": Reader(make_pt, read_pt_file),
     "store": Reader(make_store, read_store),
-    **{f"rows{kind}": Reader(make_rows(kind), lambda folder, kind=kind: use_rows(one_file(folder, kind))) for kind in ROWS},
+    **{
+        f"rows{kind}": Reader(make_rows(kind), lambda folder, kind=kind: use_rows(one_file(folder, kind)))
+        for kind in ROWS
+    },
     "rows in folders": Reader(make_folders, use_rows),
     "checkpoint": Reader(make_checkpoint, read_checkpoint, 0.5),
     "run": Reader(make_run, read_run, 0.3),
@@ -352,5 +370,6 @@ READERS = {
     "dictionaries": Reader(make_dictionaries, read_several, 0.5),
     "hub": Reader(make_shared, read_shared, 0.5),
     "text": Reader(make_texts, read_texts),
-    **{f"eeg{kind}": Reader(make_recording(kind), read_recording, 0.1) for kind in EEG},
+    **{f"eeg{kind}": Reader(make_recording(kind), read_recording, 0.04 if kind in (".set", ".fdt") else 0.1)
+       for kind in EEG},
 }

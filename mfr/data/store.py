@@ -193,7 +193,7 @@ def refuse_damaged(
     "ValueError naming the file, unless the shard has its checksum."
     if unharmed(folder, shard): return
     how = "make it again by the same call that made the store"
-    raise ValueError(f"{folder / shard['file']}: damaged or incomplete; {how}")
+    raise ValueError(f"{folder / shard['file']}: expected a whole shard, it is damaged or incomplete; {how}")
 
 # %% ../../nbs/11_store.ipynb #0cba781b
 def open_shard(
@@ -214,7 +214,6 @@ class Shards:
         self.folder = folder
         self.shards = shards  # their entries in the manifest
         self._intact = set()
-        for shard in shards: refuse_damaged(folder, shard, sized)
         self._file = lru_cache(mapped)(self._open)
 
     def __len__(self) -> int: return sum(shard["rows"] for shard in self.shards)
@@ -280,6 +279,7 @@ def company(
     **wanted: str,  # part of a batch = name of a tensor with a row per row, or "" for none
 ) -> dict[str, str]:  # part of a batch -> name of a tensor
     "What batches are made of; ValueError for what the shards do not hold."
+    for shard in shards.shards: refuse_damaged(shards.folder, shard, sized)  # as large as they claim to be
     names = {part: name for part, name in wanted.items() if name}
     for part, name in names.items():
         if name in shards.names: continue

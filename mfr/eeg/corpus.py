@@ -118,7 +118,7 @@ def survey(
         try: heads[path] = header(path, config)
         except ValueError as e: reasons[path] = str(e)
     if not heads:
-        none = f"source: none of the {len(paths)} recordings can be read"
+        none = f"source: expected recordings that can be read, none of the {len(paths)} can"
         raise ValueError(f"{none}, the first is {paths[0]}: {reasons[paths[0]]}")
     return Survey(paths, heads, reasons, settle(list(heads.values()), config))
 
@@ -144,7 +144,7 @@ def gather(
     for path, fate in zip(_with_bar(found.paths, "recordings", progress), fates):
         if path in found.heads: _take(folder, manifest, found.heads[path], fate)
     if not manifest["shards"]:
-        none = f"source: none of the {len(fates)} recordings can be used"
+        none = f"source: expected recordings that can be used, none of the {len(fates)} can"
         raise ValueError(f"{none}, the first is {found.paths[0]}: {fates[0]['reason']}")
     manifest["complete"] = True
     save_manifest(folder, manifest)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['DEFAULT', 'DAMAGED', 'EEGConfig', 'Header', 'check_recording', 'check_packed', 'check_matlab', 'h5py_of',
+__all__ = ['DEFAULT', 'DAMAGED', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab', 'h5py_of',
            'check_hdf5', 'header', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
@@ -118,6 +121,19 @@ def check_recording(path: Path) -> None:
     if kind == ".gz": check_packed(path, 0, 31)
     if kind == ".set" and h5py_of(path): check_hdf5(path)
     elif kind == ".set": check_matlab(path)
+    if kind == ".set" and not survived(path, path.stat().st_mtime_ns):
+        raise ValueError(f"{path}: expected a whole file of EEGLAB, it is damaged so that its reader fails")
+
+# %% ../../nbs/16_recordings.ipynb #df229b19
+@lru_cache(2**16)
+def survived(
+    path: Path,
+    changed: int,  # when it was changed last: another file is another question
+) -> bool:
+    "Does a process live through reading a file of MATLAB?"
+    code = "import sys; from pymatreader import read_mat; read_mat(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True)
+    return done.returncode >= 0  # below: a signal has ended it
 
 # %% ../../nbs/16_recordings.ipynb #3e802cb8
 def check_packed(
@@ -167,7 +183,8 @@ def check_hdf5(path: Path) -> None:
 
     def look(name, part):
         if isinstance(part, h5py.Dataset):
-            if part.is_virtual or part.external: raise ValueError(f"{path}: expected its numbers in it, {name} has others")
+            if part.is_virtual or part.external:
+                raise ValueError(f"{path}: expected its numbers in it, those of {name} are elsewhere")
             check_swelling(path, part.size * part.dtype.itemsize if part.shape is not None else 0)
         else:
             for link in (part.get(key, getlink=True) for key in part):
