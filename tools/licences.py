@@ -25,6 +25,7 @@ SHORT = {
     "Python Software Foundation License": "PSF-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
+PARTS = ("gpt2", "eeg", "data", "models", "track", "interop", "bench", "dev")
 SAYS = re.compile(r"apache|mit|bsd|isc\b|psf|mozilla|mpl|gpl|unlicense|zlib|cc0|python software", re.I)
 
 
@@ -74,23 +75,18 @@ def rows() -> list[tuple[str, str, str, str]]:
         for one in below: found.setdefault(one, set()).update(parts)
     told = []
     for name, parts in sorted(found.items()):
-        first = [
-            part
-            for part in ("core", "gpt2", "eeg", "data", "models", "track", "interop", "bench", "dev")
-            if part in parts
-        ]
-        told.append(
-            (name, distribution(name).version, licence_of(name), "core" if "core" in parts else ", ".join(first))
-        )
+        by = "core" if "core" in parts else ", ".join(part for part in PARTS if part in parts)
+        told.append((name, distribution(name).version, licence_of(name), by))
     return told
 
 
 def page() -> str:
     "The table, after what it is."
     head = (
-        "# Licences\n\nWhat the core and the extras bring along, with the licence that each package states. Nothing of it is "
-        "part of\nthis project's own files, whose licence is in `LICENSE`. Made by `python tools/licences.py`; `make audit` "
-        "compares it\nwith what is installed.\n\n| package | version | licence | wanted by |\n|---|---|---|---|\n"
+        "# Licences\n\n"
+        "What the core and the extras bring along, with the licence that each package states. Nothing of it is part of\n"
+        "this project's own files, whose licence is in `LICENSE`. Made by `python tools/licences.py`; `make audit`\n"
+        "compares it with what is installed.\n\n| package | version | licence | wanted by |\n|---|---|---|---|\n"
     )
     return head + "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows())
 

@@ -103,7 +103,8 @@ def _reading(path: Path) -> Iterator[None]:
         warnings.simplefilter("always")
         try: yield
         except Exception as e:  # readers raise exceptions of every kind
-            if type(e) is ValueError and str(e).startswith(f"{path}: expected"): raise  # found here
+            told = str(e).removeprefix(f"{path}: ")
+            if type(e) is ValueError and told.startswith("expected "): raise ValueError(told) from e  # found here
             raise ValueError(f"cannot be read ({' '.join(str(e).split())[:300] or type(e).__name__})") from e
     for warning in said:
         if any(damage in str(warning.message) for damage in DAMAGED):
