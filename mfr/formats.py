@@ -112,6 +112,7 @@ def from_saelens(said: Said, tensors: Tensors, path: Path) -> Plain | Directions
     check_said(path, said, SAELENS_SAYS)
     said = as_version_6(said)
     kind, metadata = said["architecture"], dict(said.get("metadata") or {})
+    check_said(path, metadata, {"mfr?": dict}, "metadata")
     metadata = metadata.pop("mfr", {}) | {"saelens": metadata}
     check_metadata(path, metadata)
     one_of(CODED + UNCODED, architecture=kind)

@@ -84,8 +84,8 @@ def page() -> str:
     "The table, after what it is."
     head = (
         "# Licences\n\n"
-        "What the core and the extras bring along, with the licence that each package states. Nothing of it is part of\n"
-        "this project's own files, whose licence is in `LICENSE`. Made by `python tools/licences.py`; `make audit`\n"
+        "What the core and the extras bring along, with the licence that each package states. Nothing of it is part\n"
+        "of this project's own files, whose licence is in `LICENSE`. Made by `python tools/licences.py`; `make audit`\n"
         "compares it with what is installed.\n\n| package | version | licence | wanted by |\n|---|---|---|---|\n"
     )
     return head + "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows())
