@@ -6,7 +6,7 @@ READY := .venv/.ready
 # as a whole dictionary_learning wants a torchvision that does not go with PyTorch for CPUs
 WITHOUT_DEPENDENCIES := dictionary-learning==0.1.0 nnsight==0.3.7 bidict python-engineio python-socketio zstandard
 
-.PHONY: help setup interop demo test wheel sync lint types export notebooks lab docs browser hooks clean
+.PHONY: help setup interop demo test wheel sync lint types export notebooks lab docs browser hooks audit fuzz clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -64,6 +64,14 @@ docs: $(READY)  ## the site, in docs/_build/html
 
 browser: $(READY)  ## look at every built page in headless Chromium, where there is one
 	$(BIN)/python -m pytest -q tests/browser
+
+audit: $(READY)  ## known weaknesses of what is installed, licences, pinned actions; asks PyPI, so not part of `make test`
+	test -d .venv/audit || $(PYTHON) -m venv .venv/audit
+	-.venv/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1
+	$(BIN)/python tools/audit.py
+
+fuzz: $(READY)  ## damage files of every kind a hundred thousand times and read them; takes half an hour
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python tools/fuzz.py --inputs 110000 --mended results/trust/mended.json --out results/trust/fuzz.json
 
 hooks: $(READY)  ## have git run lint, clean and sync before a commit
 	$(BIN)/pre-commit install

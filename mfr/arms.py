@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from hashlib import sha256
 from itertools import product
+from math import prod
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 import tyro
 
 from .checks import at_least
+from .files import check_depth, reading
 from .merging import Merge
 from .mutual import Mutual
 from .runs import flat, slug
@@ -26,9 +28,9 @@ from .terms import settings
 from .train import TrainConfig
 
 # %% auto #0
-__all__ = ['SWEEP', 'Source', 'Arm', 'baseline_and_mfr', 'key', 'folder_of', 'setting_types', 'part_with', 'alternatives',
-           'full_name', 'as_setting', 'override', 'grid', 'differences', 'read_toml', 'read_arms', 'arms_of_tables',
-           'StudyOptions', 'chooses_by_gradients', 'refuse_gradients']
+__all__ = ['MOST_ARMS', 'SWEEP', 'Source', 'Arm', 'baseline_and_mfr', 'key', 'folder_of', 'setting_types', 'part_with',
+           'alternatives', 'full_name', 'as_setting', 'override', 'grid', 'differences', 'read_toml', 'read_arms',
+           'arms_of_tables', 'StudyOptions', 'chooses_by_gradients', 'refuse_gradients']
 
 # %% ../nbs/44_arms.ipynb #4681780b
 class Source(Protocol):
@@ -250,13 +252,14 @@ def read_toml(
     known: Iterable[str],  # names that may stand at its top
 ) -> dict[str, Any]:
     "A TOML file as nested dictionaries; ValueError tells in one sentence what is wrong with it."
-    try: table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as e: raise ValueError(f"{path}: expected a TOML file, it cannot be read as one ({e})") from e
+    with reading(Path(path), "a TOML file"): table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    check_depth(Path(path), table)
     unknown = sorted(table.keys() - set(known))
     if unknown: raise ValueError(f"{path}: expected nothing but {', '.join(known)}, got {unknown[0]!r}")
     return table
 
 # %% ../nbs/44_arms.ipynb #4fdcc754
+MOST_ARMS = 10_000  # of a file
 SWEEP = ("arms", "axes", "study", "preset", "options")  # what may stand at the top of a file, see `mfr.sweep`
 
 
@@ -273,6 +276,8 @@ def arms_of_tables(table: Mapping[str, Any], base: Arm, path: str | Path) -> dic
     named, axes = table.get("arms", {}), flat(table.get("axes", {}))
     tables = isinstance(named, Mapping) and all(isinstance(changes, Mapping) for changes in named.values())
     lists = all(isinstance(values, list) and values for values in axes.values())
+    many = prod(len(values) for values in axes.values()) if lists else 0
+    if many > MOST_ARMS: raise ValueError(f"{path}: expected [axes] of at most {MOST_ARMS:,} arms, got {many:,}")
     if not (named or axes) or not tables or not lists:
         raise ValueError(f"{path}: expected arms as tables [arms.NAME], or [axes] with a list of values each")
     try:

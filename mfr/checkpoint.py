@@ -19,14 +19,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .files import on_disk, replacing
+from .files import check_depth, check_said, check_tensors, is_of, on_disk, reading, replacing, shortly
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
 __all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'checksum', 'one_before',
-           'is_there', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'load_checkpoint']
+           'is_there', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'check_state',
+           'check_alike', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
 def pack(
@@ -51,7 +52,12 @@ def unpack(
     "Put the tensors back."
     if isinstance(thing, list): return [unpack(v, tensors) for v in thing]
     if not isinstance(thing, dict): return thing
-    return tensors[thing["tensor"]] if "tensor" in thing else {k: unpack(v, tensors) for k, v in thing["pairs"]}
+    mark = thing.get("tensor")
+    if isinstance(mark, str) and mark in tensors: return tensors[mark]
+    pairs = thing.get("pairs")
+    if not isinstance(pairs, list) or any(not isinstance(p, list) or len(p) != 2 for p in pairs):
+        raise ValueError(f"state: expected the mark of a tensor, or pairs, got {shortly(pairs or mark)}")
+    return {k: unpack(v, tensors) for k, v in pairs if isinstance(k, str | int)}
 
 # %% ../nbs/41_checkpoint.ipynb #715dd70a
 def state_of_trainer(trainer: Trainer) -> dict:
@@ -154,7 +160,7 @@ def read_checkpoint(
         if said != checksum(tensors): raise ValueError("its checksum is another")
         return Kept(json.loads(tensors.pop("trainer").numpy().tobytes()), tensors)
     except OSError: raise  # it is there and cannot be opened
-    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as e:
+    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, RecursionError) as e:
         why = "it has no checksum" if isinstance(e, LookupError) else e
         raise Damaged(f"{path}: expected a whole checkpoint, it is damaged ({why})") from e
 
@@ -175,16 +181,55 @@ def last_whole(
     with suppress(OSError): os.replace(path, path.with_suffix(".damaged"))  # or it would be the next one before
     return kept
 
+# %% ../nbs/41_checkpoint.ipynb #1c9b5d5c
+def check_state(
+    path: Path,  # of the checkpoint, for the message
+    state: Any,  # to be taken up
+    trainer: Trainer,  # by this trainer
+) -> None:
+    "Refuse a state of another form; ValueError says where."
+    mine = state_of_trainer(trainer)
+    check_alike(path, state, mine, "state")
+    check_said(path, state, {"t": int, "history": {"rows": [dict], "seconds": float, "restarts": [dict]}})
+    if state["t"] < 0: raise ValueError(f"{path}: expected t of at least 0, got {state['t']}")
+    check_tensors(path, state["stack"], {name: tuple(t.shape) for name, t in mine["stack"].items()})
+    likes = dict(enumerate(p for group in trainer.optimizer.param_groups for p in group["params"]))
+    for i, kept in state["optimizer"].items():
+        for name, t in (kept if i in likes and isinstance(kept, dict) else {"": None}).items():
+            if isinstance(t, Tensor) and t.shape in (likes[i].shape, ()): continue
+            raise ValueError(f"{path}: expected what the optimiser keeps of {len(likes)} parameters, got {i} {name}")
+
+# %% ../nbs/41_checkpoint.ipynb #28729d2e
+def check_alike(
+    path: Path,  # for the message
+    got: Any,
+    mine: Any,  # dictionaries, lists, tensors and numbers, as they are before the first step
+    place: str,
+) -> None:
+    "Refuse what is of another kind than what is here; ValueError. What is empty here may be anything."
+    if isinstance(mine, Tensor): kind = isinstance(got, Tensor) and (got.dtype, got.ndim) == (mine.dtype, mine.ndim)
+    elif isinstance(mine, dict): kind = isinstance(got, dict) and (not mine or got.keys() == mine.keys())
+    elif isinstance(mine, list | tuple): kind = isinstance(got, list)
+    else: kind = mine is None or is_of(got, (type(mine), float) if isinstance(mine, int) else (type(mine),))
+    if not kind: raise ValueError(f"{path}: expected {place} as this training keeps it, got {shortly(got)}")
+    if isinstance(mine, dict):
+        for key in mine: check_alike(path, got[key], mine[key], f"{place}.{key}")
+
 # %% ../nbs/41_checkpoint.ipynb #f55dcde1
 def load_checkpoint(
     trainer: Trainer,  # with the same stack and configuration, but for the number of steps
     path: str | Path,  # from `save_checkpoint`
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
-    said, tensors = last_whole(Path(path))
+    path, device = Path(path), trainer.stack.W.device
+    said, tensors = last_whole(path)
+    check_depth(path, said)
+    check_said(path, said, {"state": dict, "settings": {"sae": dict, "train": dict}})
     if found := difference(said["settings"], settings_of(trainer)):
         place, old, new = found
-        raise ValueError(f"{place.split('.', 1)[1]}: expected {old!r} as in {path}, got {new!r}")
-    device = trainer.stack.W.device
-    load_into_trainer(trainer, unpack(said["state"], {name: t.to(device, copy=True) for name, t in tensors.items()}))
+        raise ValueError(f"{place.split('.', 1)[1]}: expected {shortly(old)} as in {path}, got {shortly(new)}")
+    with reading(path, "the state of such a training"):
+        state = unpack(said["state"], {name: t.to(device, copy=True) for name, t in tensors.items()})
+        check_state(path, state, trainer)
+        load_into_trainer(trainer, state)
     return trainer

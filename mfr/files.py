@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from pickle import UnpicklingError
+from pickletools import genops
+from typing import IO, Any
+from zipfile import ZipFile, is_zipfile
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['on_disk', 'Unwritable', 'replacing', 'write_whole', 'read_json', 'read_tensors', 'read_pt', 'check_tensors']
+__all__ = ['SWELLS', 'ALWAYS', 'LONGEST_JSON', 'DEEPEST', 'NAMES', 'CALLED', 'on_disk', 'Unwritable', 'replacing', 'write_whole',
+           'reading', 'inside', 'kept_elsewhere', 'check_swelling', 'read_json', 'check_depth', 'once_each',
+           'check_said', 'shortly', 'is_of', 'read_tensors', 'shapes_in', 'check_calls', 'load_meta', 'check_archive',
+           'mapped', 'mapped_tensor', 'read_pt', 'check_tensors']
 
 # %% ../nbs/05_files.ipynb #7d7abbef
 def on_disk(
@@ -61,16 +68,145 @@ def write_whole(
     with replacing(path) as part: part.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
+# %% ../nbs/05_files.ipynb #fdbe41b2
+@contextmanager
+def reading(
+    path: Path,  # of a file that another library is about to read
+    expected: str,  # what it should be: "a whole .npz file"
+) -> Iterator[None]:
+    "While it lasts, whatever a foreign reader raises is one sentence that names the file; what the system says stays."
+    try: yield
+    except Exception as e:  # a damaged file may raise anything
+        if isinstance(e, OSError) and e.filename and e.strerror: raise
+        if type(e) in (ValueError, OSError) and ": expected " in str(e): raise  # it is told already
+        said = " ".join(str(e).split())[:200] or type(e).__name__
+        raise ValueError(f"{path}: expected {expected}, it is damaged or something else ({said})") from e
+
+# %% ../nbs/05_files.ipynb #a298405e
+def inside(
+    folder: Path,  # of the file that gives the name
+    name: Any,  # as that file gives it
+    path: Path,  # of that file, for the message
+) -> Path:  # of the file that is meant
+    "A file of the same folder; ValueError for a name that leads out of it."
+    said = f"{path}: expected names of files in its folder, got {name!r}"
+    if not isinstance(name, str) or not name or "\0" in name or len(name) > 4096: raise ValueError(said[:300])
+    plain = Path(name.replace("\\", "/"))
+    if plain.is_absolute() or ".." in plain.parts: raise ValueError(said)
+    there = folder / name
+    if not there.resolve().is_relative_to(folder.resolve()) and not kept_elsewhere(there):
+        raise ValueError(f"{said}, a link that leads out of it")
+    return there
+
+# %% ../nbs/05_files.ipynb #3d95d971
+def kept_elsewhere(file: Path) -> bool:
+    "Does a link lead to where the Hub's cache or git-annex keeps the files of its folder?"
+    above = file.absolute().parents
+    blobs = [folder.parent / "blobs" for folder in above if folder.name == "snapshots"]
+    annexed = [folder / ".git" / "annex" / "objects" for folder in above]
+    target = file.resolve()
+    return any(target.is_relative_to(place.resolve()) for place in [*blobs, *annexed] if place.is_dir())
+
+# %% ../nbs/05_files.ipynb #93d175a0
+SWELLS = 100  # a packed file may unpack to so many times its bytes
+ALWAYS = 2**28  # bytes that any file may unpack to
+
+
+def check_swelling(
+    path: Path,
+    claimed: int,  # bytes that it would take
+    packed: int | None = None,  # bytes that are there; by default those of the file
+) -> None:
+    "Refuse what unpacks to much more than its bytes can bear; ValueError."
+    packed = path.stat().st_size if packed is None else packed
+    if claimed <= max(ALWAYS, SWELLS * packed): return
+    most = f"at most {SWELLS} times its {packed:,} bytes"
+    raise ValueError(f"{path}: expected a file that unpacks to {most}, it would take {claimed:,}")
+
 # %% ../nbs/05_files.ipynb #6b1d7c6f
+LONGEST_JSON = 2**26  # bytes
+
+
 def read_json(
     path: Path,
+    pattern: dict[str, Any] | None = None,  # as for `check_said`
 ) -> dict:
     "The object of a JSON file; FileNotFoundError if there is none, ValueError for what is no such file."
     if not path.is_file(): raise FileNotFoundError(f"{path}: expected a JSON file, there is none")
-    try: said = json.loads(path.read_text(encoding="utf-8"))
+    if (size := path.stat().st_size) > LONGEST_JSON:
+        raise ValueError(f"{path}: expected at most {LONGEST_JSON:,} bytes of JSON, got {size:,}")
+    text = path.read_bytes()
+    try: said = json.loads(text.decode(), object_pairs_hook=once_each)
+    except RecursionError as e: raise ValueError(f"{path}: expected JSON, its brackets are nested too deeply") from e
     except ValueError as e: raise ValueError(f"{path}: expected JSON, got something else ({e})") from e
     if not isinstance(said, dict): raise ValueError(f"{path}: expected a JSON object, got {type(said).__name__}")
+    check_depth(path, said)
+    if pattern is not None: check_said(path, said, pattern)
     return said
+
+# %% ../nbs/05_files.ipynb #659807ad
+DEEPEST = 64  # objects and lists in one another
+
+
+def check_depth(
+    path: Path,  # of the file, for the message
+    said: Any,  # dictionaries and lists in one another
+) -> None:
+    "Refuse what is nested so deeply that functions which call themselves would fail; ValueError."
+    level = [said]
+    for _ in range(DEEPEST):
+        level = [v for one in level for v in (one.values() if isinstance(one, dict) else one)
+                 if isinstance(v, dict | list)]
+        if not level: return
+    raise ValueError(f"{path}: expected at most {DEEPEST} objects and lists in one another, they are nested too deeply")
+
+# %% ../nbs/05_files.ipynb #ee85fc39
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    "The object of these pairs; ValueError for a key that is there twice."
+    said = dict(pairs)
+    if len(said) == len(pairs): return said
+    names = [name for name, _ in pairs]
+    raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+
+# %% ../nbs/05_files.ipynb #7d062c36
+def check_said(
+    path: Path,  # of the file, for the message
+    said: Any,  # what it holds
+    pattern: Any,
+    place: str = "",  # within the file
+) -> None:
+    "Refuse what is not of the pattern; ValueError names the place."
+    if isinstance(pattern, dict):
+        check_said(path, said, dict, place)
+        for key, inner in ([(name, pattern["*"]) for name in said] if "*" in pattern else pattern.items()):
+            name = key.removesuffix("?")
+            if name in said: check_said(path, said[name], inner, f"{place}.{name}" if place else name)
+            elif name == key: raise ValueError(f"{path}: expected {place or 'an object'} with {name!r}, it has none")
+    elif isinstance(pattern, list):
+        check_said(path, said, list, place)
+        for i, item in enumerate(said): check_said(path, item, pattern[0], f"{place}[{i}]")
+    elif not is_of(said, pattern if isinstance(pattern, tuple) else (pattern,)):
+        kinds = pattern if isinstance(pattern, tuple) else (pattern,)
+        expected = " or ".join(NAMES.get(kind, kind.__name__) for kind in kinds)
+        raise ValueError(f"{path}: expected {place or 'the whole'} to be {expected}, got {shortly(said)}")
+
+# %% ../nbs/05_files.ipynb #ac798da9
+def shortly(value: Any) -> str:
+    "As much of a value as a sentence can bear."
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return text if len(text) <= 80 else f"{text[:80]} ..."
+
+# %% ../nbs/05_files.ipynb #e2680dc4
+NAMES = {int: "a whole number", float: "a finite number", str: "text", dict: "an object", list: "a list",
+         bool: "true or false", type(None): "null"}
+
+
+def is_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    "Is it of one of these types? A number is finite and no truth value; a whole number has at most 15 digits."
+    if isinstance(value, bool): return bool in kinds
+    if isinstance(value, int): return (int in kinds or float in kinds) and abs(value) < 10**15
+    if isinstance(value, float): return float in kinds and abs(value) < float("inf")
+    return isinstance(value, kinds)
 
 # %% ../nbs/05_files.ipynb #8514bad0
 def read_tensors(
@@ -78,9 +214,88 @@ def read_tensors(
 ) -> dict[str, Tensor]:
     "All tensors of a safetensors file, by name; FileNotFoundError if there is none, ValueError if it is damaged."
     if not path.is_file(): raise FileNotFoundError(f"{path}: expected a safetensors file, there is none")
-    try: return load_file(path)
-    except SafetensorError as e:
-        raise ValueError(f"{path}: expected a whole safetensors file, it is damaged ({e})") from e
+    with reading(path, "a whole safetensors file"): return load_file(path)
+
+# %% ../nbs/05_files.ipynb #e98771c2
+def shapes_in(
+    path: Path,
+) -> dict[str, tuple[int, ...]]:  # by name
+    "The shapes of the tensors of a safetensors file, from its header alone."
+    with reading(path, "a whole safetensors file"), safe_open(path, "pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+
+# %% ../nbs/05_files.ipynb #dce0d968
+CALLED = {"collections OrderedDict", "torch Size", "torch device", "torch.serialization _get_layout",
+          *(f"torch._utils _rebuild_{what}" for what in ("tensor_v2", "tensor_v3", "parameter", "sparse_tensor"))}
+
+
+def check_calls(
+    path: Path,
+    pickled: bytes | IO[bytes],  # one pickle, or a file that is open where it begins
+) -> None:
+    "Refuse a pickle that names anything but tensors, their types and plain containers; ValueError."
+    for operation, name, _ in genops(pickled):
+        if operation.name not in ("GLOBAL", "STACK_GLOBAL", "INST"): continue
+        module, _, last = str(name)[:80].partition(" ")
+        storage = module in ("torch", "torch.storage") and last.endswith("Storage")
+        dtype = module == "torch" and isinstance(getattr(torch, last, None), torch.dtype)
+        if operation.name == "GLOBAL" and (name in CALLED or storage or dtype): continue
+        what = "tensors alone, it holds Python objects"
+        raise ValueError(f"{path}: expected {what} ({module}.{last}), which are never unpickled")
+
+# %% ../nbs/05_files.ipynb #f4fb1549
+def load_meta(
+    path: Path,  # of a file of `torch.save`
+) -> Any:  # tensors in plain containers, their numbers still in the file
+    "What a file of tensors holds; ValueError for what holds anything else, or is damaged."
+    with reading(path, "a whole file of tensors"), open(path, "rb") as file:
+        archived = is_zipfile(file)
+        file.seek(0)
+        if archived: check_archive(path)
+        else:
+            for _ in range(5): check_calls(path, file)
+        return torch.load(path, map_location="meta" if archived else "cpu", weights_only=True)
+
+# %% ../nbs/05_files.ipynb #31e5077c
+def check_archive(path: Path) -> None:
+    "Refuse an archive that `torch.save` has not written; ValueError."
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(info.file_size for info in members) > path.stat().st_size:
+            raise ValueError(f"{path}: expected a file of torch.save, which packs nothing, this one is packed")
+        pickles = [info for info in members if info.filename.endswith(".pkl")]
+        if len(pickles) != 1: raise ValueError(f"{path}: expected a file of torch.save, it has {len(pickles)} pickles")
+        check_calls(path, archive.read(pickles[0]))
+
+# %% ../nbs/05_files.ipynb #8794f033
+def mapped(
+    path: Path,
+    dtype: torch.dtype,
+    offset: int,  # bytes before the first number
+    size: int,  # bytes of all of them
+) -> Tensor:  # of one dimension; not to be written to
+    "Map the numbers of a file, however many they are."
+    if not size: return torch.empty(0, dtype=dtype)
+    raw = np.memmap(path, np.uint8, "r", offset, (size,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it cannot be written to
+        return torch.from_numpy(raw).view(dtype)
+
+# %% ../nbs/05_files.ipynb #803d3703
+def mapped_tensor(
+    path: Path,
+    held: Tensor,  # from `load_meta`
+) -> Tensor:  # not to be written to
+    "Map a tensor of a file of `torch.save`."
+    if held.layout != torch.strided: raise ValueError(f"{path}: expected dense tensors, got a sparse one")
+    if held.numel() * held.element_size() > path.stat().st_size:
+        raise ValueError(f"{path}: expected tensors that are all there, one of shape {tuple(held.shape)} is larger")
+    storage = held.untyped_storage()
+    offset = getattr(storage, "_checkpoint_offset", None)
+    if offset is None: return held  # of an old file, which was read
+    with reading(path, "a whole file of tensors"):
+        numbers = mapped(path, held.dtype, offset, storage.nbytes())
+        return numbers.as_strided(held.shape, held.stride(), held.storage_offset())
 
 # %% ../nbs/05_files.ipynb #33bc0a15
 def read_pt(
@@ -88,13 +303,13 @@ def read_pt(
 ) -> dict[str, Tensor]:
     "The tensors of a file of `torch.save`, by name; ValueError for what holds anything else. Nothing is unpickled."
     if not path.is_file(): raise FileNotFoundError(f"{path}: expected a file of tensors, there is none")
-    try: tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as e:
-        raise ValueError(f"{path}: expected tensors alone, it holds Python objects, which are never unpickled") from e
-    except Exception as e:  # a damaged file may raise anything
-        raise ValueError(f"{path}: expected a whole file of tensors, it is damaged") from e
-    if isinstance(tensors, Mapping) and all(isinstance(t, Tensor) for t in tensors.values()): return dict(tensors)
-    raise ValueError(f"{path}: expected tensors by name, got {type(tensors).__name__}")
+    held = load_meta(path)
+    if not isinstance(held, Mapping): raise ValueError(f"{path}: expected tensors by name, got {type(held).__name__}")
+    for name, value in held.items():
+        if isinstance(name, str) and isinstance(value, Tensor): continue
+        raise ValueError(f"{path}: expected tensors by name, got {type(value).__name__} under a {type(name).__name__}")
+    check_swelling(path, sum(t.numel() * t.element_size() for t in held.values()))
+    return {name: mapped_tensor(path, t).clone() for name, t in held.items()}
 
 # %% ../nbs/05_files.ipynb #a1b3dd7b
 def check_tensors(
@@ -105,8 +320,9 @@ def check_tensors(
     "Refuse a file that lacks a tensor, has one too many, or one of another shape; ValueError."
     have = {name: tuple(t.shape) for name, t in tensors.items()}
     if missing := [name for name in expected if name not in have]:
-        raise ValueError(f"{path}: expected a tensor {missing[0]!r}, it has {', '.join(have) or 'none'}")
+        has = ", ".join(list(have)[:20])[:400] or "none"
+        raise ValueError(f"{path}: expected a tensor {missing[0]!r}, it has {has}")
     if extra := [name for name in have if name not in expected]:
-        raise ValueError(f"{path}: expected the tensors {', '.join(expected)} and no others, got {extra[0]!r}")
+        raise ValueError(f"{path}: expected the tensors {', '.join(expected)} and no others, got {shortly(extra[0])}")
     for name, shape in expected.items():
         if have[name] != shape: raise ValueError(f"{path}: expected {name} of shape {shape}, got {have[name]}")

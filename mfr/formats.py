@@ -18,17 +18,20 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from .checks import one_of
-from .files import check_tensors, read_json, read_pt, read_tensors, write_whole
+from mfr.files import (
+    check_said, check_tensors, inside, is_of, read_json, read_pt, read_tensors, shortly, write_whole,
+)
 from .foreign import Plain, plain_of, stack_of
 from .sae import SAEStack
-from .saving import load
+from .saving import check_metadata, check_numbers, load
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['Tensors', 'Said', 'CODED', 'UNCODED', 'SAELENS', 'LINEAR', 'MATRIX', 'KINDS', 'LAYOUTS', 'OURS', 'Directions',
-           'Layout', 'floats', 'directions', 'number', 'as_version_6', 'why_uncoded', 'from_saelens', 'to_saelens',
-           'from_sparsify', 'to_sparsify', 'Kind', 'weights_of', 'from_dictionary_learning', 'to_dictionary_learning',
-           'layout_of', 'sae_folders', 'load_foreign', 'loses_signs', 'export', 'write_folder']
+__all__ = ['Tensors', 'Said', 'CODED', 'UNCODED', 'ANY', 'SAELENS_SAYS', 'SAELENS', 'SPARSIFY_SAYS', 'LINEAR', 'MATRIX', 'KINDS',
+           'LAYOUTS', 'OURS', 'Directions', 'Layout', 'floats', 'directions', 'number', 'as_version_6', 'why_uncoded',
+           'from_saelens', 'to_saelens', 'from_sparsify', 'to_sparsify', 'Kind', 'weights_of',
+           'from_dictionary_learning', 'to_dictionary_learning', 'layout_of', 'sae_folders', 'load_foreign',
+           'loses_signs', 'export', 'write_folder']
 
 # %% ../nbs/27_formats.ipynb #99e169b8
 class Directions(NamedTuple):
@@ -59,23 +62,23 @@ def floats(
 ) -> Tensors:
     "Exactly these tensors, as float32; ValueError names what is missing, too much, of another shape or not finite."
     check_tensors(path, tensors, dict(expected))
-    for name, t in tensors.items():
-        if not t.isfinite().all(): raise ValueError(f"{path}: expected finite numbers, {name} has NaN or Inf")
+    check_numbers(path, tensors, dict.fromkeys(tensors, torch.empty(0)), finite=True)
     return {name: tensors[name].float() for name in expected}
 
 # %% ../nbs/27_formats.ipynb #c8491218
 def directions(rows: Tensor | None, said: Said, why: str, path: Path) -> Directions:
     "A dictionary without codes; rows are (f, d)."
-    if rows is None or rows.ndim != 2 or not rows.isfinite().all():
-        raise ValueError(f"{path}: expected a decoder, a matrix of finite numbers, found none")
+    if rows is None or rows.ndim != 2 or not rows.numel():
+        raise ValueError(f"{path}: expected a decoder, a matrix of numbers, found none")
+    rows = floats({"decoder": rows}, {"decoder": tuple(rows.shape)}, path)["decoder"]
     return Directions(unit(rows.float())[None], said, why)
 
 # %% ../nbs/27_formats.ipynb #1b9b2518
 def number(said: Said, key: str, path: Path) -> int:
     "A positive whole number from a configuration."
     value = said.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0: return value
-    raise ValueError(f"{path}: expected {key}, a whole number above 0, got {value!r}")
+    if is_of(value, (int,)) and value > 0: return value
+    raise ValueError(f"{path}: expected {key}, a whole number above 0, got {shortly(value)}")
 
 # %% ../nbs/27_formats.ipynb #9c103fda
 CODED = ("standard", "topk", "jumprelu")
@@ -97,11 +100,21 @@ def why_uncoded(said: Said) -> str:  # nothing if there is no reason
     return "" if norm in ("none", "expected_average_only_in") else f"every input would be normalised by {norm}"
 
 # %% ../nbs/27_formats.ipynb #7c344e71
+ANY = type(None)
+SAELENS_SAYS = {"architecture?": str, "activation_fn?": (str, ANY), "activation_fn_str?": (str, ANY),
+                "activation_fn_kwargs?": (dict, ANY), "normalize_activations?": (str, bool, ANY),
+                "apply_b_dec_to_input?": (bool, ANY), "rescale_acts_by_decoder_norm?": (bool, ANY),
+                "metadata?": (dict, ANY)}
+
+
 def from_saelens(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What SAELens keeps, in plain words."
+    check_said(path, said, SAELENS_SAYS)
     said = as_version_6(said)
     kind, metadata = said["architecture"], dict(said.get("metadata") or {})
+    check_said(path, metadata, {"mfr?": dict}, "metadata")
     metadata = metadata.pop("mfr", {}) | {"saelens": metadata}
+    check_metadata(path, metadata)
     one_of(CODED + UNCODED, architecture=kind)
     if why := why_uncoded(said): return directions(tensors.get("W_dec"), metadata, why, path)
     d, f = number(said, "d_in", path), number(said, "d_sae", path)
@@ -140,14 +153,19 @@ def to_saelens(plain: Plain) -> tuple[Said, Tensors]:
     return said, tensors
 
 # %% ../nbs/27_formats.ipynb #7534837d
+SPARSIFY_SAYS = {"transcode?": (bool, ANY), "skip_connection?": (bool, ANY), "activation?": str, "mfr?": dict}
+
+
 def from_sparsify(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What sparsify keeps, in plain words."
+    check_said(path, said, SPARSIFY_SAYS)
+    check_metadata(path, said.get("mfr", {}))
     if said.get("transcode") or said.get("skip_connection"):
         raise ValueError(f"architecture: expected an SAE, {path} is of a transcoder")
     if said.get("activation", "topk") != "topk":
         return directions(tensors.get("W_dec"), {}, f"its activation is {said['activation']}", path)
     d = number(said, "d_in", path)
-    f = said.get("num_latents") or d * number(said, "expansion_factor", path)
+    f = number(said, "num_latents", path) if said.get("num_latents") else d * number(said, "expansion_factor", path)
     shapes = {"encoder.weight": (f, d), "encoder.bias": (f,), "W_dec": (f, d), "b_dec": (d,)}
     W, c, D, b = floats(tensors, shapes, path).values()
     return Plain(W, c, D, b, b, "topk", number(said, "k", path), metadata=said.get("mfr", {}))
@@ -198,7 +216,9 @@ def weights_of(kind: Kind, tensors: Tensors, path: Path) -> tuple[Tensor, Tensor
 # %% ../nbs/27_formats.ipynb #ddd3c1df
 def from_dictionary_learning(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What dictionary_learning keeps, in plain words."
-    trainer, metadata = dict(said.get("trainer") or {}), said.get("mfr", {})
+    check_said(path, said, {"trainer?": {"dict_class?": str}, "mfr?": dict})
+    check_metadata(path, said.get("mfr", {}))
+    trainer, metadata = said.get("trainer", {}), said.get("mfr", {})
     name = trainer.get("dict_class")
     if name == "GatedAutoEncoder":
         rows = tensors["decoder.weight"].T if "decoder.weight" in tensors else None
@@ -210,7 +230,8 @@ def from_dictionary_learning(said: Said, tensors: Tensors, path: Path) -> Plain 
     plain = Plain(W, c, D, b if kind.subtracted else torch.zeros_like(b), b, kind.chosen, k, metadata=metadata)
     if kind.chosen != "jumprelu": return plain
     threshold = tensors.get("threshold", torch.zeros(0))
-    if threshold.numel() in (1, len(c)): return plain._replace(threshold=threshold.float().expand(len(c)))
+    floats({"threshold": threshold}, {"threshold": tuple(threshold.shape)}, path)
+    if threshold.numel() in (1, len(c)): return plain._replace(threshold=threshold.float().reshape(-1).expand(len(c)))
     raise ValueError(f"{path}: expected a threshold, or one a latent, found {threshold.numel()}")
 
 # %% ../nbs/27_formats.ipynb #4a3c6eff
@@ -268,13 +289,15 @@ def load_foreign(
         raise ValueError(f"path: expected the folder of one SAE, {path} has several: {names}")
     if (name := layout_of(path)) == "mfr": return load(path)
     layout = LAYOUTS[name]
+    for file in (layout.config, layout.tensors): inside(path, file, path)
     read = read_pt if layout.tensors.endswith(".pt") else read_tensors
     said, tensors = read_json(path / layout.config), read(path / layout.tensors)
-    try: plain = layout.read(said, tensors, path)
+    try:
+        plain = layout.read(said, tensors, path)
+        return plain if isinstance(plain, Directions) else stack_of(plain)
     except ValueError as e:
         if str(path) in str(e): raise
         raise ValueError(f"{path}: {e}") from e
-    return plain if isinstance(plain, Directions) else stack_of(plain)
 
 # %% ../nbs/27_formats.ipynb #aaaa5b41
 def loses_signs(plain: Plain) -> bool:

@@ -20,7 +20,7 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub import snapshot_download
 
 import mfr
-from .files import read_json, write_whole
+from .files import read_json, reading, write_whole
 from .foreign import plain_of
 from .formats import export, loses_signs
 from .sae import SAEStack
@@ -69,7 +69,7 @@ def check_sums(
 ) -> None:
     "Refuse a stack whose files are not those that were summed; a folder without sums is taken as it is."
     if not (folder / SUMS).is_file(): return
-    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    with reading(folder / SUMS, "text in UTF-8"): lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for name in STACK:
         if sum_of(folder / name) != sums.get(name):
@@ -285,4 +285,4 @@ def from_pretrained(
         how = {"token": token, "cache_dir": cache_dir}
         how |= {"local_files_only": local_files_only, "force_download": force_download}
         folder = fetched(str(repo_id), revision, **how)
-    return Shared.from_pretrained(folder).stack
+    return Shared._from_pretrained(model_id=str(folder)).stack

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .files import write_whole
+from .files import read_json, write_whole
 from .lock import LOCK, Lock
 from .record import add_sitting
 
@@ -100,10 +100,7 @@ def check_resumable(
     there = folder / "config.json"
     if not there.is_file():
         raise FileNotFoundError(f"out: expected the folder of a run to resume, {folder} has no config.json")
-    try:
-        old = flat(json.loads(there.read_text(encoding="utf-8")))
-    except json.JSONDecodeError as e:
-        raise ValueError(f"{there}: expected the configuration of a run as JSON, it is damaged ({e})") from None
+    old = flat(read_json(there))
     new = flat(config)
     for key in new | old:
         was, now = old.get(key), new.get(key)

@@ -23,7 +23,8 @@ from .select import Encoding, Precision, Rule
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['Bias', 'refuse_idle', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack', 'centred']
+__all__ = ['Bias', 'refuse_idle', 'refuse_ks', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack',
+           'centred']
 
 # %% ../nbs/24_sae.ipynb #0242ef40
 Bias = Literal[False, True, "fixed"]
@@ -37,6 +38,15 @@ def refuse_idle(config: SAEConfig) -> None:
         if value != usual and name not in RULES[config.select].READS:
             reading = " or ".join(repr(rule) for rule, kind in RULES.items() if name in kind.READS)
             raise ValueError(f"{name}: expected {usual:g} unless select is {reading}, got {value:g}")
+
+# %% ../nbs/24_sae.ipynb #6b6f6bdb
+def refuse_ks(config: SAEConfig) -> None:
+    "Refuse another number of k than members, and a k that no member can have; nothing as long as n is made."
+    given = (config.k,) if isinstance(config.k, int) else config.k
+    if given is config.k and len(given) != config.n:
+        raise ValueError(f"k: expected one number or one per member ({config.n}), got {len(given)}")
+    if bad := [k for k in given if not 1 <= k <= config.d_hidden]:
+        raise ValueError(f"k: expected between 1 and d_hidden = {config.d_hidden}, got {bad[0]}")
 
 # %% ../nbs/24_sae.ipynb #4398c11f
 @dataclass(frozen=True)
@@ -60,10 +70,7 @@ class SAEConfig:
         one_of(RULES, select=self.select)
         refuse_idle(self)
         if not isinstance(self.k, int): object.__setattr__(self, "k", tuple(int(k) for k in self.k))
-        if len(self.ks) != self.n:
-            raise ValueError(f"k: expected one number or one per member ({self.n}), got {len(self.ks)}")
-        if bad := [k for k in self.ks if not 1 <= k <= self.d_hidden]:
-            raise ValueError(f"k: expected between 1 and d_hidden = {self.d_hidden}, got {bad[0]}")
+        refuse_ks(self)
 
     @property
     def ks(self) -> tuple[int, ...]:

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
 
-from .files import check_tensors, on_disk, read_json, read_tensors, replacing
+from .checks import at_least
+from .files import check_said, check_tensors, inside, on_disk, read_json, read_tensors, replacing, shapes_in
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
-__all__ = ['save', 'load']
+__all__ = ['SHAPE', 'METADATA', 'save', 'load', 'check_metadata', 'check_numbers']
 
 # %% ../nbs/25_saving.ipynb #099d3ca6
 def save(
@@ -49,10 +53,13 @@ def load(
         if not (path / name).is_file():
             files = "config.json and model.safetensors"
             raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}{_instead(path)}")
-    config, seed, metadata = _config(path / "config.json")
+    weights = path / "model.safetensors"
+    for name in ("config.json", "model.safetensors"): inside(path, name, path)
+    config, seed, metadata = _config(path / "config.json", shapes_in(weights).get("W"), weights)
     stack = SAEStack(config, seed, torch.empty(config.n, config.d_hidden, config.d_in))
-    tensors = read_tensors(path / "model.safetensors")
-    check_tensors(path / "model.safetensors", tensors, {name: tuple(p.shape) for name, p in stack.state_dict().items()})
+    tensors = read_tensors(weights)
+    check_tensors(weights, tensors, {name: tuple(p.shape) for name, p in stack.state_dict().items()})
+    check_numbers(weights, tensors, stack.state_dict())
     stack.load_state_dict(tensors)
     stack.metadata = metadata
     return stack.eval().requires_grad_(False)
@@ -66,11 +73,54 @@ def _instead(path: Path) -> str:
     return f"; it has the stacks {', '.join(found[:5])}{more}" if found else ""
 
 # %% ../nbs/25_saving.ipynb #38fe7d9e
-def _config(file: Path) -> tuple[SAEConfig, int, dict]:
-    "The shape, the seed and the metadata of a saved stack; ValueError for what is no such file."
+SHAPE = {"d_in": int, "d_hidden": int, "k": (int, list), "n?": int, "tied?": bool, "select?": str, "zipf?": float,
+         "beta?": float, "relu?": bool, "decoder_bias?": (bool, str)}
+
+
+def _config(
+    file: Path,
+    shape: tuple[int, ...] | None,  # of the encoders in the weights
+    weights: Path,  # their file
+) -> tuple[SAEConfig, int, dict]:
+    "The configuration, the seed and the metadata of a saved stack; ValueError for what is no such file."
     said = read_json(file)
+    check_said(file, said, SHAPE | {"seed?": int, "metadata?": dict})
     seed, metadata = said.pop("seed", 0), said.pop("metadata", {})
     if unknown := said.keys() - {f.name for f in fields(SAEConfig)}:
-        raise ValueError(f"{file}: unknown key {sorted(unknown)[0]!r}")
-    try: return SAEConfig(**said), seed, metadata
-    except (TypeError, ValueError) as e: raise ValueError(f"{file}: {e}") from e
+        raise ValueError(f"{file}: expected keys of a stack's configuration, unknown key {min(unknown)[:80]!r}")
+    if isinstance(said["k"], list): check_said(file, said["k"], [int], "k")
+    check_metadata(file, metadata)
+    try:
+        at_least(0, seed=seed)
+        expected = said.get("n", 1), said["d_hidden"], said["d_in"]
+        if shape != expected: raise ValueError(f"expected W of shape {expected} in {weights.name}, got {shape}")
+        return SAEConfig(**said), seed, metadata
+    except ValueError as e: raise ValueError(f"{file}: {e}") from e
+
+# %% ../nbs/25_saving.ipynb #f6f48758
+METADATA = {"steps?": int, "source?": (str, dict, list, type(None)), "key?": str, "saelens?": dict,
+            "language_model?": {"model?": (str, type(None)), "path?": str, "side?": str, "length?": (int, type(None))},
+            "consensus?": {"support?": [int], "of?": (int, str, list, type(None))}}
+
+
+def check_metadata(
+    file: Path,  # for the message
+    metadata: Any,
+) -> None:
+    "Refuse metadata in which something has another form than it has here; ValueError."
+    check_said(file, metadata, METADATA, "metadata")
+
+# %% ../nbs/25_saving.ipynb #31f8d166
+def check_numbers(
+    path: Path,  # for the message
+    tensors: Mapping[str, Tensor],
+    likes: Mapping[str, Tensor],  # of the same names
+    finite: bool = False,  # refuse infinity, too: thresholds that are not learnt yet are infinite
+) -> None:
+    "Refuse numbers of another kind, and NaN; ValueError."
+    for name, t in tensors.items():
+        plain = t.dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+        if plain != likes[name].is_floating_point() or t.is_complex():
+            raise ValueError(f"{path}: expected {name} of {likes[name].dtype}, got {t.dtype}")
+        if plain and (~t.isfinite() if finite else t.isnan()).any():
+            raise ValueError(f"{path}: expected {'finite ' * finite}numbers, {name} has NaN{' or Inf' * finite}")

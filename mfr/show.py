@@ -18,18 +18,19 @@ import pandas as pd
 from .arms import folder_of
 from .consensus import find_consensus
 from .dictionaries import labels
-from .files import read_json
+from .files import inside, read_json, reading
 from .foreign import rule_of
 from .formats import Directions, layout_of, load_foreign, sae_folders
 from .report import cell
 from .result import finite, summarise
 from .runs import flat
 from .sae import SAEStack
+from .saving import METADATA
 
 # %% auto #0
-__all__ = ['SHOWN', 'Found', 'tell', 'is_run', 'found_in', 'old_table', 'state_of', 'progress_of', 'settings_in_brief',
-           'run_shown', 'support_of', 'sae_row', 'saes_shown', 'shown', 'means_in', 'set_apart', 'quantities_of',
-           'side_by_side']
+__all__ = ['SAID', 'SHOWN', 'Found', 'tell', 'is_run', 'said_in', 'found_in', 'old_table', 'state_of', 'progress_of',
+           'settings_in_brief', 'run_shown', 'support_of', 'sae_row', 'saes_shown', 'shown', 'means_in', 'set_apart',
+           'quantities_of', 'side_by_side']
 
 # %% ../nbs/77_show.ipynb #efaf6cca
 @dataclass
@@ -69,13 +70,35 @@ def is_run(folder: Path) -> bool:
     return (folder / "config.json").is_file() and not layout_of(folder) and (
         (folder / "metrics.json").is_file() or (folder / "checkpoints").is_dir())
 
+# %% ../nbs/77_show.ipynb #7705eab1
+_SAE = {"n": int, "d_hidden": int, "d_in": int, "k": (int, list), "select": str}
+_ARM = {"name": str, "sae": _SAE, "train": {"steps": int}}
+SAID = {
+    "config.json": {"compared?": [_ARM], "seed?": int, "seeds?": int, "study?": str, "stacks?": [str]},
+    "metrics.json": {"*": float},
+    "summary.json": {"title?": str, "command?": (str, type(None)), "conclusion?": str, "table?": [dict],
+                     "notes?": [str]},
+}
+
+
+def said_in(
+    folder: Path,  # of a run
+    name: str,  # of a file of it, a key of `SAID`
+) -> dict:  # empty if there is no such file
+    "What a file of a run says; ValueError if that is nothing a run says."
+    file = folder / inside(folder, name, folder).name
+    said = read_json(file, SAID[name]) if file.is_file() else {}
+    seeds, arms = said.get("seeds", 1), said.get("compared", [])
+    if not 1 <= seeds * max(1, len(arms)) <= 10**5:
+        raise ValueError(f"{file}: expected from 1 to 100,000 stacks, got {len(arms)} arms of {seeds} seeds")
+    return said
+
 # %% ../nbs/77_show.ipynb #7a30b0df
 def found_in(
     folder: Path,  # of a run that has ended
 ) -> Found:
     "What a run has found."
-    said = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else {}
-    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    said, metrics = (said_in(folder, name) for name in ("summary.json", "metrics.json"))
     report = folder / "report.html"
     table = said.get("table") or old_table(folder, metrics)
     where = str(report) if report.is_file() else None
@@ -88,7 +111,7 @@ SHOWN = {"k": 0, "FVU": 4, "L0": 1, "dead": 0, "agreement": 3}
 def old_table(folder: Path, metrics: dict[str, float]) -> list[dict]:
     "The table of a run that has kept none."
     if not (folder / "members.csv").is_file(): return [{"number": k, "value": v} for k, v in metrics.items()]
-    members = pd.read_csv(folder / "members.csv")
+    with reading(folder / "members.csv", "a table"): members = pd.read_csv(folder / "members.csv")
     if not {"arm", "seed", "member"} <= set(members): return members.round(4).to_dict("records")
     return summarise(members, {q: n for q, n in SHOWN.items() if q in members}).to_dict("records")
 
@@ -103,8 +126,8 @@ def state_of(
         for seed in range(first, first + config.get("seeds", 1)):
             name, steps = folder_of(arm["name"], seed), arm["train"]["steps"]
             file = folder / "stacks" / name / "config.json"
-            about = read_json(file).get("metadata", {}) if file.is_file() else {}
-            measured = "key" in about and (folder / "measured" / about["key"]).is_dir()
+            about = read_json(file, {"metadata?": METADATA}).get("metadata", {}) if file.is_file() else {}
+            measured = "key" in about and inside(folder / "measured", about["key"], file).is_dir()
             found[name] = (min(about.get("steps", 0), steps), steps, measured)
     return found
 
@@ -130,8 +153,7 @@ def settings_in_brief(config: dict) -> str:
 # %% ../nbs/77_show.ipynb #6914914b
 def run_shown(folder: Path) -> Found:
     "A run: its command and settings, how far it is, what it has found, its stacks."
-    config = read_json(folder / "config.json")
-    said = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else {}
+    config, said = said_in(folder, "config.json"), said_in(folder, "summary.json")
     found = found_in(folder)
     state = state_of(folder, config)
     missing = progress_of(state) if (folder / "measured").is_dir() or not found.metrics else ""
@@ -190,7 +212,7 @@ def means_in(
     folder: Path,  # of a run of a study
 ) -> dict[str, dict[str, str]]:  # arm -> quantity -> mean ± standard deviation
     "What a run has measured of each arm."
-    config, metrics = (read_json(folder / name) for name in ("config.json", "metrics.json"))
+    config, metrics = (said_in(folder, name) for name in ("config.json", "metrics.json"))
     found = {}
     for arm in (arm["name"] for arm in config.get("compared", ())):
         for key in metrics:
@@ -231,10 +253,10 @@ def side_by_side(
     arms = dict.fromkeys(arm for run in means for arm in run)
     rows = [{"arm": arm, "run": name} | {q: run[arm].get(q, "") for q in shown}
             for arm in arms for name, run in zip(names, means) if arm in run]
-    apart = set_apart({name: read_json(folder / "config.json") for name, folder in zip(names, folders)})
+    apart = set_apart({name: said_in(folder, "config.json") for name, folder in zip(names, folders)})
     told = ["; ".join(f"{run}: {value or 'none'}" for run, value in list(row.items())[1:]) for row in apart]
     lines = [f"{row['setting']}: {text}" for row, text in zip(apart, told)]
     numbers = {f"{name}/{k}": v for name, folder in zip(names, folders)
-               for k, v in finite(read_json(folder / "metrics.json")).items()}
+               for k, v in finite(said_in(folder, "metrics.json")).items()}
     said = "They differ in" if apart else "Their settings are the same."
     return Found("\n  ".join([f"{len(folders)} runs. {said}", *lines]), rows, metrics=numbers, more={"settings": apart})

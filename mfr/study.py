@@ -31,7 +31,7 @@ __all__ = ['MAY_GROW', 'tidy', 'reconstruction', 'closest', 'Study', 'measure', 
 # %% ../nbs/60_study.ipynb #bc279ceb
 from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid, read_arms  # noqa: F401
 from .checks import at_least
-from .files import on_disk, write_whole
+from .files import on_disk, read_json, reading, write_whole
 from .metrics import agreement, densities, evaluate
 from .record import add_data
 from .report import Part, Report
@@ -152,7 +152,8 @@ def write_frames(
 # %% ../nbs/60_study.ipynb #b5f5257e
 def read_frames(place: Path) -> dict[str, pd.DataFrame]:
     "The frames of a folder; a cell is missing only if it is empty, so that a token may be called NA."
-    def read(path): return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    def read(path):
+        with reading(path, "a table"): return pd.read_csv(path, keep_default_na=False, na_values=[""])
     return {path.stem: read(path) for path in sorted(place.glob("*.csv"))}
 
 # %% ../nbs/60_study.ipynb #64467fb9
@@ -186,7 +187,7 @@ def copy_stack(stack: Path, to: Path) -> None:
 def bears(stack: Path, key: str) -> bool:
     "Is there a stack in the folder, and does it have the key?"
     file = stack / "config.json"
-    return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("metadata", {}).get("key") == key
+    return file.exists() and read_json(file, {"metadata?": dict}).get("metadata", {}).get("key") == key
 
 # %% ../nbs/60_study.ipynb #48371267
 def with_columns(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

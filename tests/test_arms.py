@@ -10,7 +10,7 @@ from mfr.arms import Arm, read_arms
 
 # %% ../nbs/44_arms.ipynb #16ad749a
 @pytest.mark.parametrize(("text", "words"), [
-    ("[arms.a", "cannot be read as one"),
+    ("[arms.a", "expected a TOML file"),
     ("[arm.a]\nk = 2", "nothing but arms, axes, study, preset, options, got 'arm'"),
     ("arms = 3", "expected arms as tables"),
     ("[arms]\na = 1", "expected arms as tables"),

@@ -106,7 +106,7 @@ def test_numbered_channels_are_matched_by_name(tmp_path):
     names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
     orders = [names, names[::-1], names[:2]]
     for i, order in enumerate(orders): noise(order, seed=i).save(tmp_path / f"{i}_raw.fif", verbose="error")
-    with pytest.raises(ValueError, match=r"none of the 3 recordings can be read.*--eeg\.montage none takes them"):
+    with pytest.raises(ValueError, match=r"none of the 3 can, .*--eeg\.montage none takes them"):
         gather(tmp_path, tmp_path / "store", progress=False)
     store = gather(tmp_path, tmp_path / "store", EEGConfig(montage="none"), progress=False)
     m = store.manifest
@@ -178,5 +178,5 @@ def test_nothing_in_common_nothing_there(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="found none"): gather(tmp_path / "none", tmp_path / "store")
     noise(seconds=0.5).save(tmp_path / "none/short_raw.fif", verbose="error")
-    with pytest.raises(ValueError, match=r"none of the 1 recordings can be used.*shorter than one window"):
+    with pytest.raises(ValueError, match=r"none of the 1 can, .*shorter than one window"):
         gather(tmp_path / "none", tmp_path / "short")

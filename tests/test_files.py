@@ -6,7 +6,9 @@ import pytest
 import torch
 from pathlib import Path
 from safetensors.torch import save_file
-from mfr.files import read_json, read_pt, read_tensors, write_whole
+from zipfile import ZIP_DEFLATED
+from zipfile import ZipFile
+from mfr.files import LONGEST_JSON, inside, read_json, read_pt, read_tensors, write_whole
 
 
 # %% ../nbs/05_files.ipynb #bcf67c0e
@@ -41,6 +43,47 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
             write_whole(tmp_path / "x", bytes(2000))
     finally: resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
     assert (tmp_path / "x").read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_stay_in_their_folder(tmp_path):
+    "Links lead out only to where the Hub's cache or git-annex keeps what belongs to the folder."
+    (tmp_path / "secret").write_text("")
+    version, blobs = tmp_path / "models--a" / "snapshots" / "1", tmp_path / "models--a" / "blobs"
+    for place in (version, blobs): place.mkdir(parents=True)
+    (blobs / "abc").write_text("")
+    (version / "kept").symlink_to("../../blobs/abc")
+    (version / "out").symlink_to(tmp_path / "secret")
+    assert inside(version, "kept", Path("m")) == version / "kept"
+    for name in ("out", "../../blobs/abc", "", "/etc/passwd", "a/../../b", "..", "a\\..\\..\\b", None, ["x"], "a\0"):
+        with pytest.raises(ValueError, match="m: expected names of files in its"): inside(version, name, Path("m"))
+
+
+def test_json_that_would_do_harm_is_refused(tmp_path):
+    file = tmp_path / "said.json"
+    deep = "nested too deeply"
+    for text, words in (("[" * 10**5, deep), ('{"a":' * 70 + "1" + "}" * 70, deep), ('{"a":' * 10**5, deep),
+                        ('{"k": 1, "k": 2}', "twice"), ('{"k": %s}' % ("9" * 10**4), "something else")):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=rf"said.json: expected .*{words}"): read_json(file)
+    with open(file, "wb") as empty: empty.truncate(LONGEST_JSON + 1)
+    with pytest.raises(ValueError, match="expected at most 67,108,864 bytes"): read_json(file)
+
+
+def test_a_pickle_that_asks_for_memory_is_refused(tmp_path):
+    "It would be read by torch.load(weights_only=True)."
+    class Large:
+        def __reduce__(self): return bytearray, (10**6,)
+    torch.save({"W": Large()}, tmp_path / "large.pt")
+    assert len(torch.load(tmp_path / "large.pt", weights_only=True)["W"]) == 10**6
+    with pytest.raises(ValueError, match=r"Python objects \(__builtin__.bytearray\)"): read_pt(tmp_path / "large.pt")
+    torch.save({"W": torch.ones(1).expand(10**6)}, tmp_path / "wide.pt")
+    with pytest.raises(ValueError, match="all there"): read_pt(tmp_path / "wide.pt")
+    torch.save({"W": torch.zeros(10**5)}, tmp_path / "plain.pt")
+    with ZipFile(tmp_path / "plain.pt") as plain, ZipFile(tmp_path / "packed.pt", "w", ZIP_DEFLATED) as packed:
+        for name in plain.namelist(): packed.writestr(name, plain.read(name))
+    with pytest.raises(ValueError, match="this one is packed"): read_pt(tmp_path / "packed.pt")
+    torch.save({"W": torch.arange(3.0)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert read_pt(tmp_path / "old.pt")["W"].equal(torch.arange(3.0))
 
 
 def test_a_pickle_is_refused(tmp_path):

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..checks import at_least, one_of
+from ..files import check_said, reading
 from .language import Captured, Side, capture_several, finite_rows, pack, refuse_nonfinite
 from .store import Store, add_shard, intact, open_manifest, save_manifest
 from .tiny_gpt2 import load_tiny
@@ -60,9 +61,12 @@ def open_model(
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         kind = AutoModelForCausalLM if head or writes(config.architectures) else AutoModel
-        model = kind.from_pretrained(where, trust_remote_code=False)
+        model = kind.from_pretrained(where, trust_remote_code=False, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    except (OSError, ValueError) as e:
+    except Exception as e:  # of a damaged folder: anything
+        if Path(where).is_dir():
+            said = " ".join(str(e).split())[:300]
+            raise ValueError(f"model: expected one with safetensors in {where}, it cannot be opened ({said})") from e
         raise ValueError(
             f"model: {name!r} is neither a local folder nor in the Hub's cache nor to be reached; with a network, "
             f"`hf download {name}` fetches it once (or use the model tiny, which needs none)"
@@ -185,7 +189,8 @@ def holds_tokens(
 ) -> bool:
     "Is this shard there, whole, and of these tokens? ValueError if it is of others, and no beginning of these."
     if number >= len(manifest["shards"]) or not intact(folder, manifest["shards"][number]): return False
-    with safe_open(folder / manifest["shards"][number]["file"], "pt") as file: there = file.get_tensor("tokens")
+    path = folder / manifest["shards"][number]["file"]
+    with reading(path, "a shard with tokens"), safe_open(path, "pt") as file: there = file.get_tensor("tokens")
     if there.equal(tokens.int()): return True
     last = number == len(manifest["shards"]) - 1
     if last and there.equal(tokens[: len(there)].int()): return False  # the text goes on where it ended before
@@ -200,6 +205,7 @@ def capture_manifest(
     "The manifest of the folder, if it is of this model and configuration, or a new one."
     mine = {"model": getattr(model.config, "name_or_path", ""), "weights": fingerprint(model), **asdict(config)}
     manifest = open_manifest(folder, mine, must_agree=asdict(config))
+    check_said(folder / "manifest.json", manifest, {"model": str, "weights": str})
     if manifest["weights"] != mine["weights"]:
         expected = f"{manifest['model']} with weights {manifest['weights']!r} as in {folder}"
         raise ValueError(f"model: expected {expected}, got {mine['weights']!r}")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..batch import Batch
 from ..checks import one_of
+from ..files import inside, reading
 from .store import apart, dealt, grouped
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
@@ -43,7 +44,10 @@ def documents(
         return
     files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
     if path.is_dir() and not files: raise ValueError(f"text: expected .txt files in the folder {path}, found none")
-    for file in files: yield file.read_text(encoding="utf-8")
+    for file in files:
+        if path.is_dir(): inside(path, str(file.relative_to(path)), path)
+        with reading(file, "text in UTF-8"): text = file.read_text(encoding="utf-8")
+        yield text
 
 # %% ../../nbs/12_language.ipynb #7b2ee477
 def hub_documents(name: str, split: str, column: str) -> Iterator[str]:

@@ -7,40 +7,24 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from .tables import arrow, choose, columns_of, matrix_of, open_npy, open_npz, open_parquet
-from ..files import read_json
+from ..files import inside, load_meta, mapped, mapped_tensor, read_json, reading
 
 # %% auto #0
-__all__ = ['FLOATS', 'OPENERS', 'UNPACKED', 'mapped', 'open_safetensors', 'load_pt', 'open_pt', 'Stretch', 'native', 'torch_type',
-           'open_at_most', 'Joined', 'places_in', 'as_rows', 'open_arrow', 'join', 'open_file', 'natural', 'listed',
-           'files_in', 'open_folder', 'open_rows']
-
-# %% ../../nbs/07_matrix.ipynb #87235820
-def mapped(
-    path: Path,
-    dtype: torch.dtype,
-    offset: int,  # bytes before the first number
-    size: int,  # bytes of all of them
-) -> Tensor:  # of one dimension; not to be written to
-    "Map the numbers of a file, however many they are."
-    if not size: return torch.empty(0, dtype=dtype)
-    raw = np.memmap(path, np.uint8, "r", offset, (size,))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it cannot be written to
-        return torch.from_numpy(raw).view(dtype)
+__all__ = ['FLOATS', 'OPENERS', 'UNPACKED', 'open_safetensors', 'open_pt', 'Stretch', 'native', 'torch_type', 'open_at_most',
+           'Joined', 'places_in', 'as_rows', 'open_arrow', 'join', 'open_file', 'natural', 'listed', 'files_in',
+           'open_folder', 'open_rows']
 
 # %% ../../nbs/07_matrix.ipynb #eac75cf9
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -51,11 +35,9 @@ def open_safetensors(
     tensor: str = "",  # its name; needed if the file has several
 ) -> Tensor:
     "Map a tensor of a .safetensors file."
-    try:
-        with safe_open(path, "np") as file: name = choose(list(file.keys()), tensor, path)
-    except SafetensorError as e:
-        raise ValueError(f"{path}: expected a whole safetensors file, it cannot be read as one ({e})") from e
-    with open(path, "rb") as file:
+    with reading(path, "a whole safetensors file"), safe_open(path, "np") as file:
+        name = choose(list(file.keys()), tensor, path)
+    with open(path, "rb") as file:  # whole, as the library has found
         length = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(length))[name]
     if entry["dtype"] not in FLOATS:
@@ -63,38 +45,19 @@ def open_safetensors(
     first, last = entry["data_offsets"]
     return mapped(path, FLOATS[entry["dtype"]], 8 + length + first, last - first).reshape(entry["shape"])
 
-# %% ../../nbs/07_matrix.ipynb #75360a34
-def load_pt(
-    path: Path,
-    device: str | None = None,
-):
-    "What a .pt file holds, if it is tensors and containers alone; ValueError for anything else."
-    with open(path, "rb") as file:
-        try: return torch.load(file, map_location=device, weights_only=True)
-        except (UnpicklingError, RuntimeError, OSError, EOFError, KeyError, AttributeError) as e:
-            expected = "expected a whole file of tensors and nothing else"
-            raise ValueError(f"{path}: {expected}, other pickled objects are not loaded ({type(e).__name__})") from e
-
 # %% ../../nbs/07_matrix.ipynb #79608a2e
 def open_pt(
     path: Path,
     tensor: str = "",  # its key, if the file holds a dictionary of several
 ) -> Tensor:
     "Map a tensor of a .pt file."
-    held = load_pt(path, "meta")
-    name = None
+    held = load_meta(path)
     if isinstance(held, Mapping):
-        name = choose([key for key, value in held.items() if isinstance(value, Tensor)], tensor, path)
-        held = held[name]
+        names = [key for key, value in held.items() if isinstance(value, Tensor) and isinstance(key, str)]
+        held = held[choose(names, tensor, path)]
     if not isinstance(held, Tensor) or held.layout != torch.strided:
         raise ValueError(f"{path}: expected a dense tensor or a dictionary of such, got {type(held).__name__}")
-    storage = held.untyped_storage()
-    offset = getattr(storage, "_checkpoint_offset", None)
-    if offset is None:
-        whole = load_pt(path, "cpu")
-        return whole if name is None else whole[name]
-    numbers = mapped(path, held.dtype, offset, storage.nbytes())
-    return numbers.as_strided(held.shape, held.stride(), held.storage_offset())
+    return mapped_tensor(path, held)
 
 # %% ../../nbs/07_matrix.ipynb #e59b1d71
 class Stretch(NamedTuple):
@@ -186,13 +149,13 @@ def open_arrow(
 ) -> Joined:
     "Map a matrix of an .arrow file, as Hugging Face data sets are kept in."
     pa = arrow()
-    file = pa.memory_map(str(path))
-    try: batches = [batch for batch in pa.ipc.open_stream(file) if len(batch)]
-    except (pa.ArrowInvalid, OSError) as e:
-        raise ValueError(f"{path}: expected a whole .arrow file, it cannot be read as one ({e})") from e
-    if not batches: raise ValueError(f"{path}: expected at least one row, got none")
-    names = columns_of(batches[0].schema, tensor, path)
-    return join([(path, matrix_of(batch, names, path)) for batch in batches])
+    with reading(path, "a whole .arrow file"):
+        batches = [batch for batch in pa.ipc.open_stream(pa.memory_map(str(path))) if len(batch)]
+        if not batches: raise ValueError(f"{path}: expected at least one row, got none")
+        names = columns_of(batches[0].schema, tensor, path)
+        for batch in batches:
+            for name in names: batch.column(name).validate(full=True)  # its lists end within the file
+        return join([(path, matrix_of(batch, names, path)) for batch in batches])
 
 # %% ../../nbs/07_matrix.ipynb #3060b0d7
 def join(
@@ -248,11 +211,10 @@ def listed(
 ) -> list[Path]:
     "The files that a folder's own list names."
     entries = read_json(path).get(key)
-    names = [entry.get(name) for entry in entries] if isinstance(entries, list) else []
+    known = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    names = [entry.get(name) for entry in entries] if known else []
     if not names: raise ValueError(f"{path}: expected a list of at least one file under {key!r}, got none")
-    for file in names:
-        if Path(str(file)).name != file: raise ValueError(f"{path}: expected names of files beside it, got {file!r}")
-    return [path.with_name(file) for file in names]
+    return [inside(path.parent, file, path) for file in names]
 
 # %% ../../nbs/07_matrix.ipynb #572d530d
 def files_in(folder: Path) -> list[Path]:
@@ -261,6 +223,7 @@ def files_in(folder: Path) -> list[Path]:
     if (folder / "state.json").is_file(): return listed(folder / "state.json", "_data_files", "filename")
     files = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=natural)
     if not files: raise ValueError(f"activations: expected files of rows in {folder}, it is empty")
+    for path in files: inside(folder, path.name, folder)
     stores = [path.name for path in files if (path / "manifest.json").is_file()]
     if stores: raise ValueError(f"activations: expected one of the stores in {folder}: {', '.join(stores)}")
     other = [path.name for path in files if path.suffix not in OPENERS or not path.is_file()]

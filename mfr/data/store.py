@@ -21,12 +21,12 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..checks import at_least
-from ..files import replacing, write_whole
+from ..files import check_said, inside, read_json, replacing, shapes_in, write_whole
 
 # %% auto #0
-__all__ = ['Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest', 'file_checksum', 'intact',
-           'add_shard', 'refuse_damaged', 'Shards', 'chosen', 'Block', 'shuffled_blocks', 'company', 'read_blocks',
-           'apart', 'read_later', 'Store']
+__all__ = ['MANIFEST', 'Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest',
+           'file_checksum', 'sized', 'intact', 'add_shard', 'refuse_damaged', 'open_shard', 'Shards', 'chosen', 'Block',
+           'shuffled_blocks', 'company', 'read_blocks', 'apart', 'read_later', 'Store']
 
 # %% ../../nbs/11_store.ipynb #97dcd8cf
 class Group(NamedTuple):
@@ -82,18 +82,22 @@ def save_manifest(
     write_whole(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 # %% ../../nbs/11_store.ipynb #2b5f70c9
+MANIFEST = {"shards": [{"file": str, "rows": int, "bytes": int, "crc32": str}], "d?": int, "complete?": bool}
+
+
 def read_manifest(
     folder: Path,  # of the store
 ) -> dict:
     "The manifest of a store; FileNotFoundError if there is none, ValueError if it cannot be read."
     path = folder / "manifest.json"
-    try: manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        message = f"folder: expected a store of activations, {folder} has no manifest.json"
-        raise FileNotFoundError(message) from None
-    except ValueError as e: raise ValueError(f"{path}: damaged, expected the manifest of a store ({e})") from e
-    if not isinstance(manifest, dict) or "shards" not in manifest:
-        raise ValueError(f"{path}: expected the manifest of a store, it lists no shards")
+    if not path.is_file():
+        raise FileNotFoundError(f"folder: expected a store of activations, {folder} has no manifest.json")
+    manifest = read_json(path)
+    check_said(path, manifest, MANIFEST | ({"d": int} if manifest.get("shards") else {}))
+    for shard in manifest["shards"]:
+        inside(folder, shard["file"], path)
+        if min(shard["rows"], shard["bytes"], manifest.get("d", 0)) < 0 or shard["rows"] > shard["bytes"]:
+            raise ValueError(f"{path}: expected bytes for each of the {shard['rows']} rows of {shard['file']}")
     return manifest
 
 # %% ../../nbs/11_store.ipynb #56c51018
@@ -137,14 +141,22 @@ def file_checksum(path: Path) -> str:
         while block := file.read(2**24): crc = zlib.crc32(block, crc)
     return f"{crc:08x}"
 
+# %% ../../nbs/11_store.ipynb #8a30ee16
+def sized(
+    folder: Path,  # of the store
+    shard: dict,  # its entry in the manifest
+) -> bool:
+    "Is the shard there, with its size?"
+    path = inside(folder, shard["file"], folder / "manifest.json")
+    return path.is_file() and path.stat().st_size == shard["bytes"]
+
 # %% ../../nbs/11_store.ipynb #85031fb4
 def intact(
     folder: Path,  # of the store
     shard: dict,  # its entry in the manifest
 ) -> bool:
     "Is the shard there, with its size and checksum?"
-    path = folder / shard["file"]
-    return path.exists() and path.stat().st_size == shard["bytes"] and file_checksum(path) == shard["crc32"]
+    return sized(folder, shard) and file_checksum(folder / shard["file"]) == shard["crc32"]
 
 # %% ../../nbs/11_store.ipynb #6816f717
 def add_shard(
@@ -173,11 +185,23 @@ def add_shard(
 def refuse_damaged(
     folder: Path,  # of the store
     shard: dict,  # its entry in the manifest
+    unharmed: Callable[[Path, dict], bool] = intact,  # or `sized`, which reads nothing
 ) -> None:
     "ValueError naming the file, unless the shard has its checksum."
-    if intact(folder, shard): return
+    if unharmed(folder, shard): return
     how = "make it again by the same call that made the store"
-    raise ValueError(f"{folder / shard['file']}: damaged or incomplete; {how}")
+    raise ValueError(f"{folder / shard['file']}: expected a whole shard, it is damaged or incomplete; {how}")
+
+# %% ../../nbs/11_store.ipynb #0cba781b
+def open_shard(
+    file: Path,
+    rows: int,  # it has, at least
+):
+    "Map a shard; ValueError if it is not what its manifest says."
+    shape = shapes_in(file).get("activations", ())
+    if len(shape) != 2 or shape[0] < rows:
+        raise ValueError(f"{file}: expected at least {rows} rows of activations, got shape {shape}")
+    return safe_open(file, "pt")
 
 # %% ../../nbs/11_store.ipynb #24d147e0
 class Shards:
@@ -194,7 +218,7 @@ class Shards:
     def _open(self, number: int):
         if number not in self._intact: refuse_damaged(self.folder, self.shards[number])
         self._intact.add(number)
-        return safe_open(self.folder / self.shards[number]["file"], "pt")
+        return open_shard(self.folder / self.shards[number]["file"], self.shards[number]["rows"])
 
     @property
     def names(self) -> list[str]: return sorted(self._file(0).keys())  # of the tensors in a shard
@@ -252,6 +276,7 @@ def company(
     **wanted: str,  # part of a batch = name of a tensor with a row per row, or "" for none
 ) -> dict[str, str]:  # part of a batch -> name of a tensor
     "What batches are made of; ValueError for what the shards do not hold."
+    for shard in shards.shards: refuse_damaged(shards.folder, shard, sized)  # as large as they claim to be
     names = {part: name for part, name in wanted.items() if name}
     for part, name in names.items():
         if name in shards.names: continue

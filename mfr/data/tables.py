@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import ENOSPC
@@ -19,11 +18,15 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import torch
 
-if TYPE_CHECKING: import pyarrow as pa
+from ..files import check_swelling, reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 # %% auto #0
 __all__ = ['choose', 'temporary_file', 'bytes_of', 'open_npy', 'open_npz', 'arrow', 'innermost', 'columns_of', 'rows_of_lists',
-           'matrix_of', 'open_parquet', 'unpacked']
+           'matrix_of', 'open_parquet', 'most_bytes', 'unpacked']
 
 # %% ../../nbs/06_tables.ipynb #8eb4e29b
 def choose(
@@ -33,9 +36,10 @@ def choose(
 ) -> str:
     "The name that is wanted; ValueError with those there are."
     if wanted in names: return wanted
+    if len(names) == 1 and not wanted: return names[0]
+    names = [name[:60] for name in names[:20]]  # as many as a sentence can bear
     if not names: raise ValueError(f"{path}: expected at least one array, it holds none")
     if wanted: raise ValueError(f"tensor: expected one of {names} in {path}, got {wanted!r}")
-    if len(names) == 1: return names[0]
     raise ValueError(f"tensor: expected the name of one of {names} in {path}")
 
 # %% ../../nbs/06_tables.ipynb #ba4216f9
@@ -61,9 +65,8 @@ def open_npy(
     known_as: Path | None = None,  # in messages, if by another name
 ) -> np.ndarray:
     "Map the array of a .npy file."
-    try: return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as e:
-        raise ValueError(f"{known_as or path}: expected a .npy file of numbers, it cannot be read as one ({e})") from e
+    with reading(known_as or path, "a .npy file of numbers"):
+        return np.lib.format.open_memmap(path, mode="r")  # which never unpickles
 
 # %% ../../nbs/06_tables.ipynb #dd5e483e
 def open_npz(
@@ -71,14 +74,12 @@ def open_npz(
     tensor: str = "",  # name of the array; needed if there are several
 ) -> np.ndarray:
     "Unpack an array of a .npz file, and map it."
-    try:
-        with zipfile.ZipFile(path) as archive, temporary_file() as file:
-            name = choose([name[:-4] for name in archive.namelist() if name.endswith(".npy")], tensor, path)
-            with archive.open(name + ".npy") as packed: copyfileobj(packed, file)
-            raw = bytes_of(file)
-            there = open_npy(Path(file.name), path / name)
-    except (zipfile.BadZipFile, zlib.error) as e:
-        raise ValueError(f"{path}: expected a whole .npz file, it cannot be read as one ({e})") from e
+    with reading(path, "a whole .npz file"), zipfile.ZipFile(path) as archive, temporary_file() as file:
+        name = choose([name[:-4] for name in archive.namelist() if name.endswith(".npy")], tensor, path)
+        check_swelling(path, archive.getinfo(name + ".npy").file_size)
+        with archive.open(name + ".npy") as packed: copyfileobj(packed, file)
+        raw = bytes_of(file)
+        there = open_npy(Path(file.name), path / name)
     return np.ndarray(there.shape, there.dtype, raw, there.offset, order="F" if there.flags.fnc else "C")
 
 # %% ../../nbs/06_tables.ipynb #b0bd12ef
@@ -140,12 +141,20 @@ def open_parquet(
     tensor: str = "",  # column of lists; needed if there are several
 ) -> np.ndarray:
     "Unpack a matrix of a .parquet file, and map it."
-    try: table = arrow("pyarrow.parquet").ParquetFile(path, memory_map=True)
-    except arrow().ArrowInvalid as e:
-        raise ValueError(f"{path}: expected a whole .parquet file, it cannot be read as one ({e})") from e
-    names = columns_of(table.schema_arrow, tensor, path)
-    if not table.metadata.num_rows: raise ValueError(f"{path}: expected at least one row, got none")
-    return unpacked((matrix_of(batch, names, path) for batch in table.iter_batches(256, columns=names)), path)
+    parquet = arrow("pyarrow.parquet")
+    with reading(path, "a whole .parquet file"):
+        table = parquet.ParquetFile(path, memory_map=True)
+        names = columns_of(table.schema_arrow, tensor, path)
+        if not table.metadata.num_rows: raise ValueError(f"{path}: expected at least one row, got none")
+        check_swelling(path, most_bytes(table.metadata))
+        return unpacked((matrix_of(batch, names, path) for batch in table.iter_batches(256, columns=names)), path)
+
+# %% ../../nbs/06_tables.ipynb #82f5c681
+def most_bytes(metadata: pq.FileMetaData) -> int:
+    "What the largest column of a table may take, in bytes, by its metadata."
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    values = [[group.column(c).num_values for group in groups] for c in range(metadata.num_columns)]
+    return 8 * max((sum(map(abs, column)) for column in values), default=0)
 
 # %% ../../nbs/06_tables.ipynb #2cfbd706
 def unpacked(
@@ -153,10 +162,11 @@ def unpacked(
     path: Path,  # they come from, for the message
 ) -> np.ndarray:  # (r, d)
     "Write parts of a matrix to a temporary file, and map that."
-    d = None
+    d, written = None, 0
     with temporary_file() as file:
         for part in parts:
-            d = d or part.shape[1]
+            d, written = d or part.shape[1], written + part.nbytes
+            check_swelling(path, written)
             if part.shape[1] != d:
                 raise ValueError(f"{path}: expected rows of one length, got {d} and {part.shape[1]} numbers")
             file.write(np.ascontiguousarray(part).data)

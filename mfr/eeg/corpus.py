@@ -19,6 +19,7 @@ from ..data.store import Store, add_shard, intact, open_manifest, save_manifest
 from .electrodes import label, listed
 from .recordings import DEFAULT, EEGConfig, Header, header, read
 from .windows import Windows, to_vectors, windows
+from ..files import check_said
 
 # %% auto #0
 __all__ = ['FORMATS', 'Files', 'recordings', 'settle', 'Survey', 'survey', 'gather']
@@ -117,7 +118,7 @@ def survey(
         try: heads[path] = header(path, config)
         except ValueError as e: reasons[path] = str(e)
     if not heads:
-        none = f"source: none of the {len(paths)} recordings can be read"
+        none = f"source: expected recordings that can be read, none of the {len(paths)} can"
         raise ValueError(f"{none}, the first is {paths[0]}: {reasons[paths[0]]}")
     return Survey(paths, heads, reasons, settle(list(heads.values()), config))
 
@@ -143,7 +144,7 @@ def gather(
     for path, fate in zip(_with_bar(found.paths, "recordings", progress), fates):
         if path in found.heads: _take(folder, manifest, found.heads[path], fate)
     if not manifest["shards"]:
-        none = f"source: none of the {len(fates)} recordings can be used"
+        none = f"source: expected recordings that can be used, none of the {len(fates)} can"
         raise ValueError(f"{none}, the first is {found.paths[0]}: {fates[0]['reason']}")
     manifest["complete"] = True
     save_manifest(folder, manifest)
@@ -155,6 +156,8 @@ def _manifest(folder: Path, found: Survey) -> dict:
     fates = [_skipped(path, found.reasons.get(path)) for path in found.paths]
     mine = {"eeg": asdict(found.config), "recordings": fates}
     there = open_manifest(folder, mine, [f"eeg.{name}" for name in mine["eeg"]])
+    entry = {"file": str, "bytes": int, "fate": str, "shard?": int}
+    check_said(folder / "manifest.json", there, {"recordings": [entry]})
     for old, new in zip(there["recordings"], fates):
         if (old["file"], old["bytes"]) == (new["file"], new["bytes"]): continue
         other = f"{new['file']} is another file than {old['file']} was"

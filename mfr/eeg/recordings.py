@@ -5,21 +5,29 @@
 # %% ../../nbs/16_recordings.ipynb #9c41ccd6
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checks import at_least
+from ..files import check_swelling, inside
 from .electrodes import AS_NAMED, MONTAGES, Electrodes, electrodes, import_mne, listed, positions
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['DEFAULT', 'DAMAGED', 'EEGConfig', 'Header', 'header', 'read', 'read_whole']
+__all__ = ['DEFAULT', 'DAMAGED', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab', 'h5py_of',
+           'check_hdf5', 'header', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
 @dataclass(frozen=True)
@@ -95,15 +103,109 @@ def _reading(path: Path) -> Iterator[None]:
         warnings.simplefilter("always")
         try: yield
         except Exception as e:  # readers raise exceptions of every kind
-            raise ValueError(f"cannot be read ({' '.join(str(e).split()) or type(e).__name__})") from e
+            told = str(e).removeprefix(f"{path}: ")
+            if type(e) is ValueError and told.startswith("expected "): raise ValueError(told) from e  # found here
+            raise ValueError(f"cannot be read ({' '.join(str(e).split())[:300] or type(e).__name__})") from e
     for warning in said:
         if any(damage in str(warning.message) for damage in DAMAGED):
             raise ValueError("truncated or damaged: its length is not the one that its header promises")
 
+# %% ../../nbs/16_recordings.ipynb #9f5cec3c
+def check_recording(path: Path) -> None:
+    "Refuse a recording that leads out of its folder, or unpacks to what its bytes cannot bear; ValueError."
+    kind = path.suffix.lower()
+    if not path.is_file(): return
+    if kind == ".vhdr":
+        text = path.read_bytes()[: 2**20].decode("latin-1")
+        for name in re.findall(r"(?im)^\s*(?:DataFile|MarkerFile)\s*=[ \t]*([^\r\n]*)", text):
+            inside(path.parent, name.strip().replace("$b", path.stem), path)
+    if kind == ".gz": check_packed(path, 0, 31)
+    if kind == ".set" and h5py_of(path): check_hdf5(path)
+    elif kind == ".set": check_matlab(path)
+    if kind == ".set" and not survived(path, path.stat().st_mtime_ns):
+        raise ValueError(f"{path}: expected a whole file of EEGLAB, it is damaged so that its reader fails")
+
+# %% ../../nbs/16_recordings.ipynb #df229b19
+@lru_cache(2**16)
+def survived(
+    path: Path,
+    changed: int,  # when it was changed last: another file is another question
+) -> bool:
+    "Does a process live through reading a file of MATLAB?"
+    code = "import sys; from pymatreader import read_mat; read_mat(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True)
+    return done.returncode >= 0  # below: a signal has ended it
+
+# %% ../../nbs/16_recordings.ipynb #3e802cb8
+def check_packed(
+    path: Path,
+    start: int,  # byte where what is packed begins
+    bits: int,  # of the window, as zlib counts them: 15 for zlib's own format, 31 for gzip
+    length: int = -1,  # bytes that are packed; -1: all
+) -> int:  # bytes that they unpack to
+    "Unpack a stream and forget it, to know its size; ValueError for a bomb."
+    unpacker, total = zlib.decompressobj(bits), 0
+    with open(path, "rb") as file:
+        file.seek(start)
+        left = length if length >= 0 else path.stat().st_size
+        while left > 0 and not unpacker.eof and (data := file.read(min(left, 2**16))):
+            left -= len(data)
+            while data and not unpacker.eof:
+                total += len(unpacker.decompress(data, 2**22))
+                data = unpacker.unconsumed_tail
+                check_swelling(path, total)
+    return total
+
+# %% ../../nbs/16_recordings.ipynb #7f8743e9
+def check_matlab(path: Path) -> None:
+    "The packed parts of a file of MATLAB 5: each has eight bytes of type and length before it."
+    size, at, total = path.stat().st_size, 128, 0
+    with open(path, "rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(8)
+            order = "little" if head[0] else "big"
+            type_, length = (int.from_bytes(head[i : i + 4], order) for i in (0, 4))
+            if type_ == 15:
+                try: total += check_packed(path, at + 8, 15, length)
+                except zlib.error: return  # damaged, as its reader will say
+                check_swelling(path, total)
+            at += 8 + length
+
+# %% ../../nbs/16_recordings.ipynb #b327202f
+def h5py_of(path: Path) -> bool:
+    "Is it HDF5?"
+    with open(path, "rb") as file: return b"\x89HDF" in file.read(1024)
+
+# %% ../../nbs/16_recordings.ipynb #a009ce57
+def check_hdf5(path: Path) -> None:
+    "Refuse parts that lie in other files, and those that are larger than the file can bear."
+    import h5py
+
+    def look(name, part):
+        if isinstance(part, h5py.Dataset):
+            if part.is_virtual or part.external:
+                raise ValueError(f"{path}: expected its numbers in it, those of {name} are elsewhere")
+            check_swelling(path, part.size * part.dtype.itemsize if part.shape is not None else 0)
+        else:
+            for link in (part.get(key, getlink=True) for key in part):
+                if isinstance(link, h5py.ExternalLink):
+                    raise ValueError(f"{path}: expected its numbers in it, {name} links to {link.filename!r}")
+
+    with h5py.File(path, "r") as file:
+        look("/", file)
+        file.visititems(look)
+
 # %% ../../nbs/16_recordings.ipynb #5fc4591b
 def _open(path: Path, **options) -> BaseRaw:
     "The recording, its signals still in the file."
-    return import_mne().io.read_raw(path, preload=False, verbose="warning", **options)
+    check_recording(path)
+    raw = import_mne().io.read_raw(path, preload=False, verbose="warning", **options)
+    parts = [inside(path.parent, Path(os.path.relpath(part, path.parent)).as_posix(), path)
+             for part in raw.filenames if part]
+    there = sum(part.stat().st_size for part in {path, *parts} if part.is_file())
+    check_swelling(path, 8 * raw.n_times * len(raw.ch_names), there)
+    return raw
 
 # %% ../../nbs/16_recordings.ipynb #f9554d2c
 def _rates(path: Path, raw: BaseRaw) -> dict[str, float]:
