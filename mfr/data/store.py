@@ -235,9 +235,8 @@ class Shards:
     ) -> Tensor:
         "Neighbouring rows of one shard, as they are stored."
         stop = self.shards[number]["rows"] if stop is None else stop
-        file = self._file(number)
         with reading(self.folder / self.shards[number]["file"], f"a shard with {name}"):
-            return file.get_slice(name)[start:stop]
+            return self._file(number).get_slice(name)[start:stop]
 
 # %% ../../nbs/11_store.ipynb #71eca0b3
 def chosen(
