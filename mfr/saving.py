@@ -98,7 +98,7 @@ def _config(
     except ValueError as e: raise ValueError(f"{file}: {e}") from e
 
 # %% ../nbs/25_saving.ipynb #f6f48758
-METADATA = {"steps?": int, "source?": (str, dict, list, type(None)), "key?": str, "saelens?": dict,
+METADATA = {"steps?": int, "key?": str, "saelens?": dict,
             "language_model?": {"model?": (str, type(None)), "path?": str, "side?": str, "length?": (int, type(None))},
             "consensus?": {"support?": [int], "of?": (int, str, list, type(None))}}
 

@@ -64,7 +64,7 @@ def test_a_damaged_shard_is_found_named_and_can_be_replaced(tmp_path, damage):
     if damage == "gone": path.unlink()
     else: path.write_bytes(data[:-20] if damage == "cut" else data)
     assert Store(tmp_path).read(0).equal(rows[0]), "the others stay usable"
-    with pytest.raises(ValueError, match="shard-00001.safetensors: .* damaged or incomplete"): Store(tmp_path).read(1)
+    with pytest.raises(ValueError, match="shard-00001.safetensors: expected a whole shard"): Store(tmp_path).read(1)
     add_shard(tmp_path, read_manifest(tmp_path), 1, {"activations": rows[1]})
     assert Store(tmp_path).read(1).equal(rows[1]) and len(Store(tmp_path)) == 30
 

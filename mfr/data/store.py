@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..checks import at_least
-from ..files import check_said, inside, read_json, replacing, shapes_in, write_whole
+from ..files import check_said, inside, read_json, reading, replacing, shapes_in, write_whole
 
 # %% auto #0
 __all__ = ['MANIFEST', 'Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest',
@@ -232,7 +232,8 @@ class Shards:
     ) -> Tensor:
         "Neighbouring rows of one shard, as they are stored."
         stop = self.shards[number]["rows"] if stop is None else stop
-        return self._file(number).get_slice(name)[start:stop]
+        with reading(self.folder / self.shards[number]["file"], f"a shard with {name}"):
+            return self._file(number).get_slice(name)[start:stop]
 
 # %% ../../nbs/11_store.ipynb #71eca0b3
 def chosen(
@@ -280,7 +281,7 @@ def company(
     names = {part: name for part, name in wanted.items() if name}
     for part, name in names.items():
         if name in shards.names: continue
-        held = ", ".join(shards.names)
+        held = ", ".join(shards.names)[:400]
         raise ValueError(f"{part}: expected {name!r} among the tensors of {shards.folder}, it has {held}")
     return {"x": "activations"} | names
 
