@@ -43,6 +43,7 @@ class Case(NamedTuple):
     rows: str
     layout: str
     seed: int
+    weights: float = 1.0
 
     @property
     def rng(self): return torch.Generator().manual_seed(self.seed)
@@ -61,7 +62,7 @@ class Case(NamedTuple):
 
 
 @st.composite
-def cases(draw, scales=SCALES, least=0):
+def cases(draw, scales=SCALES, least=0, weights=(1.0,)):
     f = draw(st.sampled_from([1, 2, 3, 8, 65, 130]))
     return Case(
         n=draw(st.integers(1, 3)), b=draw(st.sampled_from([b for b in (0, 1, 2, 7, 33) if b >= least])),
@@ -69,6 +70,7 @@ def cases(draw, scales=SCALES, least=0):
         scale=draw(st.sampled_from(scales)), dtype=draw(st.sampled_from(DTYPES)),
         rows=draw(st.sampled_from(["random", "constant", "zero", "duplicate", "whole"])),
         layout=draw(st.sampled_from(["contiguous", "transposed", "strided"])), seed=draw(st.integers(0, 2**31)),
+        weights=draw(st.sampled_from(weights)),
     )  # fmt: skip
 
 
@@ -77,8 +79,17 @@ def stack_of(case, **kw):
     stack = SAEStack(SAEConfig(case.d, case.f, case.k, case.n, **kw), seed=case.seed)
     with torch.no_grad():
         stack.c.copy_(0.1 * torch.randn(case.n, case.f, generator=case.rng) * min(case.scale, 1e3))
-        stack.W.mul_(torch.rand(case.n, case.f, 1, generator=case.rng) + 0.5)
+        size = (torch.rand(case.n, case.f, 1, generator=case.rng) + 0.5) * case.weights
+        for rows in {stack.W, stack.rows}: rows.mul_(size)
     return stack
+
+
+@pytest.fixture(params=[False, True], ids=["in full", "screened"], autouse=True, scope="module")
+def screened(request):
+    "Processors with and without fast bfloat16 select in two ways."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mfr.select.fast_bf16", lambda: request.param)
+        yield
 
 
 def or_a_sentence(f, *args):
@@ -112,8 +123,11 @@ def check_code(code: Code, pre, error, ks, exact=True):
                 assert pre[i, r, chosen].min() >= pre[i, r, left].max() - slack
 
 
+WEIGHTS = 1.0, 1.0, 1e-25, 1e6
+
+
 @many
-@given(cases())
+@given(cases(weights=WEIGHTS))
 def test_encoding(case):
     "TopK, in training and in evaluation."
     stack, x = stack_of(case, relu=False), case.x()
@@ -126,7 +140,7 @@ def test_encoding(case):
 
 
 @many
-@given(cases(), st.sampled_from([False, True]), st.sampled_from([False, True, "fixed"]))
+@given(cases(weights=WEIGHTS), st.sampled_from([False, True]), st.sampled_from([False, True, "fixed"]))
 def test_decoding(case, tied, bias):
     "forward, decode and step agree with sums of unit rows in float64."
     stack, x = stack_of(case, tied=tied, decoder_bias=bias, relu=False), case.x()
@@ -169,7 +183,9 @@ def test_gradients(case, tied):
     x_hat = ((X @ A.mT + C[:, None]) * chosen) @ (D / D.norm(dim=-1, keepdim=True))
     loss = (x_hat - X).square().mean((1, 2))
     theirs = torch.autograd.grad((loss * weights.double()).sum(), dense)
-    for a, b in zip(ours, theirs): assert ((a.double() - b).abs() <= 2e-4 * (b.abs().max() + 1e-30)).all()
+    shortest = D.detach().norm(dim=-1).min().item()
+    floor = 1e-6 * case.f * (x.detach().abs().max().item() + 1) ** 2 * max(1, 1 / shortest)
+    for a, b in zip(ours, theirs): assert ((a.double() - b).abs() <= 2e-4 * b.abs().max() + floor).all()
 
 
 @many
@@ -233,7 +249,8 @@ def test_a_step_of_training(case, select, paired):
     if or_a_sentence(Trainer(stack, config).step, item) is None and stack.W.equal(before["W"]): return
     assert all(p.isfinite().all() for p in stack.parameters())
     Trainer(double, config).step(item)
-    if select != "topk" or case.rows in ("zero", "duplicate", "whole") or case.dtype is torch.float64: return
+    usual = select == "topk" and case.rows == "random" and case.dtype is not torch.float64 and 1e-3 <= case.scale <= 1e3
+    if not usual or case.d < 3: return  # AdamW makes a step of the learning rate out of the sign of a rounding
     scale = max(1.0, before["W"].abs().max().item())
     off = (stack.W.double() - double.W).abs() / scale
     assert off.median() <= 1e-3 and off.max() <= 0.021, "a step is at most the learning rate, either way"
