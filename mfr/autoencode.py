@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from .code import Code, add_examples, arrays, by_loops, dot_pairs, is_dense, loops, per_member
 from .code import sum_numbers, sum_rows, take
+from .similarity import lengths
 
 # %% auto #0
 __all__ = ['Comparison', 'compare', 'ErrorGradient', 'error_gradient', 'Autoencoded', 'autoencode', 'decode']
@@ -77,8 +78,7 @@ class _Autoencode(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, W, c, W_dec, target, code):
         rows = W if W_dec is None else W_dec  # (n, f, d)
-        tiny = torch.finfo(rows.dtype).tiny
-        scale = torch.linalg.vector_norm(rows, dim=-1).clamp_min(tiny).reciprocal()  # (n, f)
+        scale = lengths(rows)[..., 0].reciprocal()  # (n, f)
         seen = compare(code, x if target is None else target, rows, scale)
         ctx.code, ctx.apart = code, target is not None
         ctx.save_for_backward(x, W, W_dec, scale, *seen)

@@ -18,6 +18,7 @@ from .code import Code, arrays, by_loops, code_of, joined, kept, offsets_of, per
 from .code import stacked_latents, times_active, transposed
 from .select import RULES, Encoding, Rule, TopK, fill, guesses, intervals, largest
 from .select import products, screening, screens, topk_of
+from .similarity import unit
 
 # %% auto #0
 __all__ = ['LOOK', 'GOLDEN', 'RATE', 'MEMORY', 'AROUND', 'FADE', 'RULES', 'reaching', 'best', 'best_pairs', 'best_rows',
@@ -327,7 +328,7 @@ class GradientTopK(TopK):
         if encoding.gradient is None:
             raise ValueError("gradient: expected batches that bring one (mfr.Batch), to train with select='gradient'")
         x, W, c, rows, gradient, _ = encoding
-        g, D, ks, beta = in_units(gradient), F.normalize(rows, dim=-1), self.config.ks, self.config.beta
+        g, D, ks, beta = in_units(gradient), unit(rows), self.config.ks, self.config.beta
         if by_loops(x, W) and screens(x, True):
             if not gradient.isfinite().all(): raise ValueError("gradient: expected finite numbers, found NaN or Inf")
             return encoding.valued(_by_score(x, W, c, D, g, ks, beta))

@@ -62,8 +62,7 @@ def rows_of(code: Code) -> Int[Tensor, "P"]:
 # %% ../nbs/20_code.ipynb #23e5fb4f
 def per_member(numbers: Float[Tensor, "n"] | Int[Tensor, "n"], code: Code) -> Float[Tensor, "P"] | Int[Tensor, "P"]:
     "For each pair the number of its member."
-    ends = code.offsets[:: max(1, code.shape[1])]
-    return numbers.repeat_interleave(ends.diff(), output_size=len(code.latents))
+    return numbers.repeat_interleave(code.counts.sum(1), output_size=len(code.latents))
 
 # %% ../nbs/20_code.ipynb #72300d06
 def stacked_latents(code: Code) -> Int[Tensor, "P"]:
@@ -154,7 +153,7 @@ def sum_rows(
     flat = rows.reshape(-1, rows.shape[-1])  # (n f, d)
     pairs, ends = stacked_latents(code), code.offsets
     bags = F.embedding_bag(pairs, flat, ends, mode="sum", per_sample_weights=weights, include_last_offset=True)
-    return bags.view(n, b, -1)
+    return bags.view(n, b, rows.shape[-1])
 
 # %% ../nbs/20_code.ipynb #f92e199d
 def pair_by_pair(

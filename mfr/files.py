@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -22,10 +23,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SWELLS', 'ALWAYS', 'LONGEST_JSON', 'DEEPEST', 'NAMES', 'CALLED', 'on_disk', 'Unwritable', 'replacing', 'write_whole',
-           'reading', 'inside', 'kept_elsewhere', 'check_swelling', 'read_json', 'check_depth', 'once_each',
-           'check_said', 'shortly', 'is_of', 'read_tensors', 'shapes_in', 'check_calls', 'load_meta', 'check_archive',
-           'mapped', 'mapped_tensor', 'read_pt', 'check_tensors']
+__all__ = ['SWELLS', 'ALWAYS', 'LONGEST_JSON', 'DEEPEST', 'NAMES', 'CALLED', 'on_disk', 'remove', 'Unwritable', 'replacing',
+           'write_whole', 'reading', 'inside', 'kept_elsewhere', 'check_swelling', 'read_json', 'check_depth',
+           'once_each', 'check_said', 'shortly', 'is_of', 'read_tensors', 'shapes_in', 'check_calls', 'load_meta',
+           'check_archive', 'mapped', 'mapped_tensor', 'read_pt', 'check_tensors']
 
 # %% ../nbs/05_files.ipynb #7d7abbef
 def on_disk(
@@ -37,6 +38,14 @@ def on_disk(
         try: os.fsync(handle)
         finally: os.close(handle)
 
+# %% ../nbs/05_files.ipynb #4f790f02
+def remove(
+    path: Path,  # a file, a folder, or nothing
+) -> None:
+    "Remove what is there."
+    if path.is_dir(): shutil.rmtree(path)
+    else: path.unlink(missing_ok=True)
+
 # %% ../nbs/05_files.ipynb #dfeaf3fc
 class Unwritable(OSError):
     "A file could not be written; the message says which, and why."
@@ -47,16 +56,18 @@ def replacing(
     path: Path,  # in a folder that exists
 ) -> Iterator[Path]:
     "What is written to the path that it gives takes the place of `path`, whole or not at all."
-    part = path.with_name(path.name + ".part")
+    apart = path.with_name(path.name + ".part")
     try:
-        yield part
-        on_disk(part)
-        os.replace(part, path)
+        remove(apart)  # of somebody who was killed
+        apart.mkdir()
+        yield apart / path.name
+        on_disk(apart / path.name)
+        os.replace(apart / path.name, path)
     except BaseException as e:
-        with suppress(OSError): part.unlink(missing_ok=True)
         if isinstance(e, Unwritable) or not isinstance(e, OSError | SafetensorError): raise
         kept = "; what was there before is as it was" if path.exists() else ""
         raise Unwritable(f"{path}: could not be written ({getattr(e, 'strerror', None) or e}){kept}") from e
+    finally: shutil.rmtree(apart, ignore_errors=True)
     on_disk(path.parent)
 
 # %% ../nbs/05_files.ipynb #3dcfb1fc

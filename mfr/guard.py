@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from .sae import Pass
 
 # %% auto #0
-__all__ = ['complaint', 'Guard', 'leave_out', 'left_out_complaint']
+__all__ = ['complaint', 'rows_of', 'Guard', 'leave_out', 'left_out_complaint']
 
 # %% ../nbs/39_guard.ipynb #10256904
 def complaint(
@@ -21,11 +22,20 @@ def complaint(
     origin: str = "",  # of the batches, where it is known
 ) -> str:
     "What is wrong with a step."
-    bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
-    if not bad: return f"lr: training diverged at step {t}, expected a learning rate below {lr}"
-    rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-    where = f"in batch {t}{origin and f' of {origin}'} (counted from 0), rows {rows}"
-    return f"batches: expected finite numbers, found NaN or Inf {where}"
+    where = f"in batch {t}{origin and f' of {origin}'} (counted from 0), rows "
+    if bad := rows_of(~torch.isfinite(out.x + out.target)):
+        return f"batches: expected finite numbers, found NaN or Inf {where}{bad}"
+    if big := rows_of(~torch.isfinite(out.x.square() + out.target.square())):
+        return f"batches: expected numbers whose squares are finite, found larger ones {where}{big}"
+    return f"lr: training diverged at step {t}, expected a learning rate below {lr}"
+
+# %% ../nbs/39_guard.ipynb #796225b5
+def rows_of(
+    bad: Bool[Tensor, "b d"],
+) -> str:  # nothing where all is well
+    "The first rows in which something is bad, and how many more there are."
+    rows = bad.any(1).nonzero().flatten().tolist()
+    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 # %% ../nbs/39_guard.ipynb #9aeb7252
 class Guard:

@@ -20,7 +20,7 @@ from .checks import at_least, one_of
 from .code import by_loops, loops
 from .sae import Pass, SAEStack
 from .select import topk
-from .similarity import match, match_offers
+from .similarity import lengths, match, match_offers
 from .terms import Term, examples_since
 
 # %% auto #0
@@ -118,8 +118,7 @@ class _MatchedPenalty(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows, matches):
         flat = rows.reshape(-1, rows.shape[-1])  # (n f, d)
-        tiny = torch.finfo(rows.dtype).tiny
-        scale = torch.linalg.vector_norm(flat, dim=1).clamp_min(tiny).reciprocal()  # (n f,)
+        scale = lengths(flat)[:, 0].reciprocal()  # (n f,)
         towards = towards_partners(flat, scale, matches)
         ctx.save_for_backward(towards.tangent)
         ctx.shape, ctx.m = rows.shape, max(1, len(matches.partner))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .files import read_json, write_whole
+from .files import read_json, remove, write_whole
 from .lock import LOCK, Lock
 from .record import add_sitting
 
@@ -54,7 +54,7 @@ def is_empty(
     "Has a folder nothing in it, or only what a run leaves that failed before it had made anything: no file?"
     if not folder.is_dir():
         return not folder.exists()
-    there = [p for p in folder.iterdir() if p.name != LOCK]
+    there = [p for p in folder.iterdir() if p.name not in (LOCK, "config.json.part")]
     made = all(p.name in OWN and p.is_dir() for p in there)
     return not there or (made and all(p.is_dir() for own in there for p in own.rglob("*")))
 
@@ -190,8 +190,8 @@ def begin(
         check_free(run.folder)  # another may have begun since
     run.begun = True
     if run.overwrite:
-        for own in own_files(run.folder):
-            shutil.rmtree(own) if own.is_dir() else own.unlink()
+        for own in reversed(own_files(run.folder)):  # cut off here, it is still the folder of a run
+            remove(own)
     for name in ("figures", "stacks", "checkpoints"):
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     write_whole(run.folder / "config.json", json.dumps(run.config, indent=2) + "\n")

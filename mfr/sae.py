@@ -202,6 +202,7 @@ def centred(stack: Weights, x: Float[Tensor, "b d"]) -> Float[Tensor, "m b d"]:
 # %% ../nbs/24_sae.ipynb #170e16ec
 def _code(stack: SAEStack, batch: Batch, precision: Precision) -> Code:
     "What the stack's rule selects, values clipped if the stack clips."
+    if stack.training and not len(batch.x): raise ValueError("x: expected at least one row to train on, got none")
     x, W, c, rows = (t.detach() for t in (centred(stack, batch.x), stack.W, stack.c, stack.rows))
     code = stack.rule(Encoding(x, W, c, rows, batch.gradient, precision))
     return positive(code) if stack.config.relu else code

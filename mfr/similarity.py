@@ -14,13 +14,25 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # %% auto #0
-__all__ = ['unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'Matched', 'match', 'match_offers']
+__all__ = ['lengths', 'unit', 'cosine', 'nearest_rows', 'nearest', 'mmcs', 'Matched', 'match', 'match_offers']
+
+# %% ../nbs/00_similarity.ipynb #3c1125ed
+def lengths(
+    A: Float[Tensor, "... d"],  # rows
+) -> Float[Tensor, "... 1"]:  # above 0
+    "The length of every row; that of a zero row is the smallest number there is."
+    kind = torch.finfo(A.dtype)
+    found = torch.linalg.vector_norm(A, dim=-1, keepdim=True)  # (..., 1)
+    if A.device.type == "cpu":
+        rough = ((found < 4096 * kind.tiny**0.5) | ~(found < torch.inf))[..., 0]
+        if rough.any(): found[rough] = torch.linalg.vector_norm(A[rough].double(), dim=-1, keepdim=True).to(A)
+    return found.clamp_min(kind.tiny)
 
 # %% ../nbs/00_similarity.ipynb #610cced5
 class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, A):
-        length = torch.linalg.vector_norm(A, dim=-1, keepdim=True).clamp_min(torch.finfo(A.dtype).tiny)  # (..., 1)
+        length = lengths(A)  # (..., 1)
         U = A / length
         ctx.save_for_backward(U, length)
         return U

@@ -42,6 +42,13 @@ def test_the_first_broken_batch_is_named():
     assert waited.W.equal(left.W) and waited.W.isfinite().all()
 
 
+def test_too_large_is_not_the_fault_of_the_learning_rate():
+    x = torch.ones(8, 4)
+    x[6] = 1e30
+    test_eq(steps([x], True)[1], "batches: expected numbers whose squares are finite, found larger ones in batch 0 of "
+                                 "rows.npy (counted from 0), rows 6")
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_finite_batches_pass(waits):
     stack, said = steps(torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0)), waits)

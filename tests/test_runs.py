@@ -51,6 +51,7 @@ def test_what_a_failed_run_left_is_no_run(tmp_path):
     "Empty folders and the lock of the dead are nothing; a file, or a folder that is not a run's, is something."
     (tmp_path / "run" / "stacks" / "MFR-0").mkdir(parents=True)
     (tmp_path / "run" / ".lock").write_text("1 nowhere")
+    (tmp_path / "run" / "config.json.part").write_text("{")
     with undo_if_empty(RunFolder(tmp_path / "run", {})) as run: run.write("metrics.json", "{}")
     assert not (tmp_path / "run" / ".lock").exists(), "given back at the end"
     for there in ("stacks/a/file", "mine/a"):
