@@ -23,9 +23,11 @@ def lengths(
     "The length of every row; that of a zero row is the smallest number there is."
     kind = torch.finfo(A.dtype)
     found = torch.linalg.vector_norm(A, dim=-1, keepdim=True)  # (..., 1)
-    if A.device.type == "cpu":
-        rough = ((found < 4096 * kind.tiny**0.5) | ~(found < torch.inf))[..., 0]
-        if rough.any(): found[rough] = torch.linalg.vector_norm(A[rough].double(), dim=-1, keepdim=True).to(A)
+    if A.device.type == "cpu" and found.numel():
+        low, (least, most) = 4096 * kind.tiny**0.5, found.aminmax()
+        if least >= low and most < torch.inf: return found
+        rough = ((found < low) | ~(found < torch.inf))[..., 0]
+        found[rough] = torch.linalg.vector_norm(A[rough].double(), dim=-1, keepdim=True).to(A)
     return found.clamp_min(kind.tiny)
 
 # %% ../nbs/00_similarity.ipynb #610cced5
