@@ -101,7 +101,7 @@ def inside(
 ) -> Path:  # of the file that is meant
     "A file of the same folder; ValueError for a name that leads out of it."
     said = f"{path}: expected names of files in its folder, got {name!r}"
-    if not isinstance(name, str) or not name or "\0" in name or len(name) > 4096: raise ValueError(said[:300])
+    if not isinstance(name, str) or not name or "\0" in name or len(name) > 255: raise ValueError(said[:400])
     plain = Path(name.replace("\\", "/"))
     if plain.is_absolute() or ".." in plain.parts: raise ValueError(said)
     there = folder / name

@@ -194,7 +194,7 @@ def open_file(
     "The matrix of a file."
     if path.suffix not in OPENERS:
         expected = f"a file that ends in {', '.join(OPENERS)}, or a folder of such"
-        raise ValueError(f"activations: expected {expected}, got {path.name}")
+        raise ValueError(f"activations: expected {expected}, got {path.name[:80]}")
     rows = OPENERS[path.suffix](path, tensor)
     return rows if isinstance(rows, Joined) else as_rows(rows, path)
 
