@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .ranks import is_main
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
@@ -98,6 +99,7 @@ def save_checkpoint(
     path: str | Path,  # a file, replaced if there is one
 ) -> None:
     "Write all that the run must remember to one file, replacing it in one step."
+    if not is_main(): return
     tensors: dict[str, Tensor] = {}
     kept = json.dumps({"state": pack(state_of_trainer(trainer), tensors), "settings": settings_of(trainer)})
     part = Path(path).with_suffix(".part")

@@ -5,11 +5,13 @@
 # %% ../nbs/90_cli.ipynb #507b09f9
 from __future__ import annotations
 
+import io
+import os
 import platform
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -24,10 +26,12 @@ from mfr.commands import (
     Output, _Capture, _DenoiseFile, _Export, _Show, _Sweep, capture, compare, compare_parts, consensus, consensus_parts,
     denoise, export, gpt2, out_of_the_way, run_study, show, study_parts, sweep,
 )
+from .ranks import launched, leave, says_first, speaks
 
 # %% auto #0
-__all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'EXTRAS', 'Command', 'read_command', 'bench_parts', 'bench',
-           'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'note', 'complain', 'sentence_of']
+__all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'TOGETHER', 'EXTRAS', 'Command', 'read_command',
+           'bench_parts', 'bench', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'heard', 'guarded',
+           'note', 'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #5eca8fa8
 class Command(NamedTuple):
@@ -197,6 +201,14 @@ def main(
     if name not in COMMANDS: return complain(unknown_command(name))
     return guarded(name, rest)
 
+# %% ../nbs/90_cli.ipynb #7be1c0d1
+TOGETHER = ("synthetic", "train", "gpt2", "eeg", "sweep")  # commands that several processes can run together
+
+
+def heard() -> Any:
+    "While it lasts, what is printed is seen if this is the process that speaks."
+    return nullcontext() if speaks() else redirect_stdout(io.StringIO())
+
 # %% ../nbs/90_cli.ipynb #92e7d48d
 def guarded(name: str, args: list[str]) -> int:
     "Call a command; what it refuses is told in a sentence."
@@ -204,10 +216,13 @@ def guarded(name: str, args: list[str]) -> int:
     from mfr.train import keep_memory
 
     keep_memory()
+    if launched() and name not in TOGETHER:
+        return complain(f"{name}: expected one process, torchrun has started {os.environ['WORLD_SIZE']}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), heard():
             warnings.showwarning = note
             COMMANDS[name].run(*read_command(name, args))
+        leave()
         return 0
     except KeyboardInterrupt as e: return complain(str(e) or "interrupted", 130)
     except (Refused, OSError, ValueError, ImportError, MemoryError, RuntimeError) as e:
@@ -217,18 +232,19 @@ def guarded(name: str, args: list[str]) -> int:
 # %% ../nbs/90_cli.ipynb #4915f52c
 def note(message: Warning, *_: Any, **__: Any) -> None:
     "A warning without the line of code that gave it."
-    print(f"note: {message}", file=sys.stderr)
+    if speaks(): print(f"note: {message}", file=sys.stderr)
 
 # %% ../nbs/90_cli.ipynb #09eecc67
 def complain(sentence: str, status: int = 2) -> int:
     "Say what is wrong."
-    print(f"mfr: {sentence}", file=sys.stderr)
+    if says_first(sentence): print(f"mfr: {sentence}", file=sys.stderr)
     return status
 
 # %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
     "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop", "pyarrow": "data", "tensorboard": "track", "wandb": "track",
+    "accelerate": "ranks",
 }  # fmt: skip
 
 

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from .files import write_whole
+from .ranks import is_main, launched, on_main
 
 # %% auto #0
 __all__ = ['OWN', 'slug', 'command_line', 'own_files', 'check_free', 'check_replaceable', 'flat', 'check_resumable',
@@ -34,9 +36,10 @@ def slug(
 def command_line() -> str:
     "The command `mfr ...` that runs, or nothing where something else does."
     program = Path(sys.argv[0])
-    if program.stem != "mfr" and program.parts[-2:] != ("mfr", "cli.py"):
+    if program.stem != "mfr" and program.parts[-2:] not in (("mfr", "cli.py"), ("mfr", "__main__.py")):
         return ""
-    return shlex.join(["mfr", *sys.argv[1:]])
+    before = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", "1"), "-m"] if launched() else []
+    return shlex.join([*before, "mfr", *sys.argv[1:]])
 
 # %% ../nbs/42_runs.ipynb #c0763293
 OWN = (
@@ -138,7 +141,7 @@ class RunFolder:
     def __post_init__(self):
         self.folder = Path(self.folder)
         self.config = as_json(self.config)
-        check_folder(self)
+        on_main(partial(check_folder, self))
 
     @property
     def path(self) -> Path:
@@ -182,7 +185,7 @@ def begin(
     run: RunFolder,
 ) -> None:
     "Make the folder of a run once, in place of the old one where that is to be overwritten."
-    if run.begun:
+    if run.begun or not is_main():
         return
     if run.overwrite:
         for own in own_files(run.folder):

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 from .files import check_tensors, read_json, read_tensors, write_whole
+from .ranks import is_main
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
@@ -26,6 +27,7 @@ def save(
 ) -> Path:  # the folder
     "Write `config.json` and `model.safetensors`; each file appears whole or not at all."
     path = Path(path)
+    if not is_main(): return path
     if (path / "config.json").exists() and not overwrite:
         raise FileExistsError(
             f"path: expected a folder without a stack, {path} has one; pass overwrite=True to replace it")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +23,10 @@ from .aux import AuxK, AuxZipf
 from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .code import Code
+from .interrupts import Interrupts
 from .mutual import Mutual
+from .ranks import agreed, alike, anywhere, averaged, check_same, gathered, is_main, now, share, summed
+from .ranks import variance, weight
 from .reinit import Restart, Restarts, due, inactivity
 from .sae import Pass, SAEStack, centre, restart
 from .select import Precision
@@ -33,9 +34,9 @@ from .terms import Term
 from .track import Tracker, Tracking
 
 # %% auto #0
-__all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
-           'Trainer', 'begin', 'observe', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on',
-           'endless', 'train', 'Clock', 'progress', 'advance', 'fit']
+__all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'keep_memory', 'member_views', 'open_for_training', 'Trainer', 'begin',
+           'observe', 'total_loss', 'guard', 'update', 'record', 'begin_again', 'centred_on', 'endless', 'train',
+           'Clock', 'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -98,25 +99,6 @@ def _flat(row: dict) -> dict:
         out |= {f"{name}_{i}": v for i, v in enumerate(value)} if isinstance(value, list) else {name: value}
     return out
 
-# %% ../nbs/40_train.ipynb #5aca2711
-class Interrupts:
-    "Notes SIGINT and SIGTERM instead of raising them; the second one raises. Only the main thread can be interrupted."
-
-    SIGNALS = signal.SIGINT, signal.SIGTERM
-
-    def __enter__(self) -> Interrupts:
-        self.asked, self.main = False, threading.current_thread() is threading.main_thread()
-        if self.main: self.previous = [signal.signal(s, self._note) for s in self.SIGNALS]
-        return self
-
-    def _note(self, number, frame):
-        if self.asked: raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_):
-        if not self.main: return
-        for s, handler in zip(self.SIGNALS, self.previous): signal.signal(s, handler)
-
 # %% ../nbs/40_train.ipynb #0ec25a9e
 def keep_memory() -> None:
     "Let glibc keep freed memory for the next step instead of returning it to the system; elsewhere nothing."
@@ -161,7 +143,7 @@ class Trainer:
 
     def step(self, item: object) -> None:
         "One batch, whatever form it has: forward, backward, update; then judge the starts and keep the record."
-        out = self.stack.step(as_batch(item, self.stack.W), self.config.precision)
+        out = self.stack.step(as_batch(share(item), self.stack.W), self.config.precision)
         total = total_loss(self, out)
         guard(self, out, total)
         update(self, total)
@@ -174,6 +156,7 @@ class Trainer:
 def begin(trainer: Trainer) -> None:
     "Tell restarts and terms which stack it is."
     stack = trainer.stack
+    alike(stack.parameters())
     if trainer.restarts: trainer.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
     for term in trainer.terms: term.begin(stack)
 
@@ -197,15 +180,16 @@ def guard(trainer: Trainer, out: Pass, total: Tensor) -> None:
     "Refuse what is not finite before it reaches the weights; on a GPU, tell the optimiser to."
     finite = torch.isfinite(total.detach())
     if total.is_cuda:
-        skip = (~finite).float()
+        skip = summed((~finite).float()).clamp(max=1)
         trainer.optimizer.found_inf = skip  # pyright: ignore
         trainer.broken += skip
-    elif not finite: raise ValueError(_complaint(trainer, out))
+    elif anywhere(not finite): raise ValueError(_complaint(trainer, out))
 
 # %% ../nbs/40_train.ipynb #436a1cc5
 def _complaint(trainer: Trainer, out: Pass) -> str:
     "What is wrong with a step whose loss is not finite."
-    bad = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten().tolist()
+    here = (~torch.isfinite(out.x + out.target)).any(1).nonzero().flatten() + now().here.start
+    bad = torch.cat(gathered(here)).tolist()
     if not bad: return f"lr: training diverged at step {trainer.t}, expected a learning rate below {trainer.config.lr}"
     rows = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     return f"batches: expected finite numbers, found NaN or Inf in batch {trainer.t} (counted from 0), rows {rows}"
@@ -215,7 +199,9 @@ def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
     shared = [p for p in trainer.stack.parameters() if p.requires_grad]
     for p in shared: p.grad = None
-    total.backward()
+    total.backward(torch.full_like(total, weight()))
+    for p in shared:
+        if p.grad is not None: summed(p.grad)
     for i, member in enumerate(trainer.members):
         for view, p in zip(member, shared): view.grad = p.grad[i] if p.grad is not None else None
     for group in trainer.optimizer.param_groups: group["lr"] = lr_at(trainer.config, trainer.t)
@@ -227,8 +213,9 @@ def record(trainer: Trainer, out: Pass) -> None:
     config, row = trainer.config, {}
     if trainer.t % config.log_every == 0 or trainer.t == config.steps:
         if trainer.broken: raise ValueError(f"batches: {int(trainer.broken)} were left out, their loss was NaN or Inf")
-        loss = out.loss.detach()
-        row |= {"loss": loss.tolist(), "fvu": (loss / out.target.var(0, correction=0).mean()).tolist()}
+        check_same(trainer.stack.parameters(), trainer.t)
+        loss = averaged(out.loss.detach())
+        row |= {"loss": loss.tolist(), "fvu": (loss / variance(out.target).mean()).tolist()}
         for term in trainer.terms: row |= term.log()
         if trainer.track: row |= trainer.track(trainer.stack)
         if trainer.tracking: trainer.tracking.log({"step": trainer.t} | row, lr_at(config, trainer.t - 1))
@@ -247,6 +234,7 @@ def begin_again(trainer: Trainer, rules: Restarts) -> None:
             warnings.warn(sentence, stacklevel=4)
         if r.settled and r.attempt == max(known.scores): continue  # the best is the one in training
         restart(trainer.stack, r.member, r.attempt)
+        alike(trainer.members[r.member])
         for p in trainer.members[r.member]: trainer.optimizer.state.pop(p, None)
         rules.activity.reset(r.member)
         for part in (trainer.stack.rule, *trainer.terms): part.restarted(r.member)
@@ -292,11 +280,11 @@ def train(
         for item in islice(batches, config.steps - trainer.t):
             trainer.step(item)
             advance(bar, trainer, item)
-            if interrupt.asked: break
-            if save and clock.since_mark() > every:
+            if agreed(interrupt.asked, trainer.t): break
+            if save and agreed(is_main() and clock.since_mark() > every, trainer.t):
                 clock.mark()
                 save(trainer)
-    trainer.history.interrupted = interrupt.asked and trainer.t < config.steps
+    trainer.history.interrupted = anywhere(interrupt.asked) and trainer.t < config.steps
     if save and trainer.history.interrupted: save(trainer)
     if trainer.t < config.steps and not trainer.history.interrupted:
         warnings.warn(f"batches: expected {config.steps}, they ended after {trainer.t}", stacklevel=2)
@@ -327,7 +315,7 @@ class Clock:
 # %% ../nbs/40_train.ipynb #262ebfbb
 def progress(label: str) -> tqdm:
     "A bar that counts examples; on a terminal alone."
-    return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
+    return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None if is_main() else True)
 
 # %% ../nbs/40_train.ipynb #e9e59763
 def advance(bar: tqdm, trainer: Trainer, item: Any) -> None:
