@@ -19,7 +19,7 @@ GROUPS = {  # page: its title, the notebooks in it, one sentence
     "data": ("Data", "0[679]* 1[0-4]* 29*", "Where examples come from: made, read, or taken from a language model."),
     "model": ("Model", "2[0-8]*", "From one batch to codes and reconstructions, and stacks on disk."),
     "objective": ("Objective", "3[0-3]*", "What a stack is trained for beside reconstruction."),
-    "training": ("Training and its cost", "08* 3[89]* 4[0-2]* 44* 57* 81*", "The loop, what it leaves, and what it costs."),
+    "training": ("Training and its cost", "08* 3[89]* 4[0-2]* 44* 57* 81*", "The loop and what it costs."),
     "consensus": ("What SAEs share", "3[4-7]* 43* 59*", "What several SAEs share, and what that is worth."),
     "eeg": ("EEG", "1[5-9]* 4[6-9]*", "From a recording to windows, and back to a recording."),
     "results": ("Results", "45* 5[0-6]* 58*", "Numbers, figures and pages that say what was found."),

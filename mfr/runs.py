@@ -38,7 +38,7 @@ def command_line() -> str:
     program = Path(sys.argv[0])
     if program.stem != "mfr" and program.parts[-2:] not in (("mfr", "cli.py"), ("mfr", "__main__.py")):
         return ""
-    before = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", "1"), "-m"] if launched() else []
+    before = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", "1"), "-m", "--"] if launched() else []
     return shlex.join([*before, "mfr", *sys.argv[1:]])
 
 # %% ../nbs/42_runs.ipynb #c0763293
