@@ -4,6 +4,7 @@
 
 import os
 import pytest
+import signal
 import torch
 from fastcore.test import test_close
 from itertools import islice
