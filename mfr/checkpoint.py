@@ -14,13 +14,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .ranks import is_main
+from .ranks import now
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
-__all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'save_checkpoint',
+__all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'own_file', 'save_checkpoint',
            'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
@@ -93,16 +93,25 @@ def difference(
         if found: return found
     return None
 
+# %% ../nbs/41_checkpoint.ipynb #7be1c0e1
+def own_file(
+    path: str | Path,  # of a checkpoint
+) -> Path:
+    "The same, or, where members stand on several ranks, the file of those that are here."
+    path, (place, size, *_) = Path(path), now().members
+    return path if size == 1 else path.with_suffix(f".{place}-of-{size}{path.suffix}")
+
 # %% ../nbs/41_checkpoint.ipynb #7cec51a2
 def save_checkpoint(
     trainer: Trainer,  # in any state
     path: str | Path,  # a file, replaced if there is one
 ) -> None:
     "Write all that the run must remember to one file, replacing it in one step."
-    if not is_main(): return
+    if now().rows.place: return
+    path = own_file(path)
     tensors: dict[str, Tensor] = {}
     kept = json.dumps({"state": pack(state_of_trainer(trainer), tensors), "settings": settings_of(trainer)})
-    part = Path(path).with_suffix(".part")
+    part = path.with_suffix(".part")
     save_file(tensors, part, metadata={"trainer": kept})
     os.replace(part, path)
 
@@ -112,6 +121,7 @@ def load_checkpoint(
     path: str | Path,  # from `save_checkpoint`
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
+    path = own_file(path)
     with safe_open(path, "pt", device=str(trainer.stack.W.device)) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         kept = json.loads(file.metadata()["trainer"])

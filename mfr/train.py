@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .code import Code
 from .interrupts import Interrupts
+from .members import of_all_members, restarts_of_all, spread
 from .mutual import Mutual
 from .ranks import agreed, alike, anywhere, averaged, check_same, gathered, is_main, now, share, summed
 from .ranks import variance, weight
@@ -134,7 +135,7 @@ class Trainer:
         self.stack, self.config, self.track = stack, config, track
         self.tracking: Tracking | None = None  # who is told each row
         self.t, self.history = 0, History()
-        self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
+        self.terms, self.restarts = copy.deepcopy((tuple(map(spread, config.all_terms)), config.restarts))
         self.members = member_views(stack)
         views = chain.from_iterable(self.members)
         self.optimizer = torch.optim.AdamW(views, weight_decay=config.weight_decay, fused=True)
@@ -169,7 +170,7 @@ def observe(trainer: Trainer, code: Code) -> None:
 # %% ../nbs/40_train.ipynb #680a235e
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
     "The sum over members of reconstruction and terms."
-    total, n = out.loss.sum(), len(out.loss)
+    total, n = out.loss.sum(), len(out.loss) * now().members.size
     for term in trainer.terms:
         added = term(trainer.stack, out, trainer.t)
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
@@ -218,19 +219,22 @@ def record(trainer: Trainer, out: Pass) -> None:
         row |= {"loss": loss.tolist(), "fvu": (loss / variance(out.target).mean()).tolist()}
         for term in trainer.terms: row |= term.log()
         if trainer.track: row |= trainer.track(trainer.stack)
+        row = of_all_members(row)
         if trainer.tracking: trainer.tracking.log({"step": trainer.t} | row, lr_at(config, trainer.t - 1))
     if trainer.restarts and trainer.restarts.watches(trainer.t):
-        row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
+        row |= of_all_members({"inactivity": inactivity(trainer.restarts.activity.rate).tolist()})
     if row: trainer.history.rows.append({"step": trainer.t} | row)
 
 # %% ../nbs/40_train.ipynb #7a83b4f9
 def begin_again(trainer: Trainer, rules: Restarts) -> None:
     "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
-    for r in due(rules, trainer.t):
-        trainer.history.restarts.append(r)
+    found, first = due(rules, trainer.t), trainer.stack.first
+    if rules.watches(trainer.t):
+        trainer.history.restarts += restarts_of_all([replace(r, member=first + r.member) for r in found])
+    for r in found:
         known = rules.verdicts[r.member]
         if r.settled:
-            sentence = f"member {r.member}: no good start in {rules.most} restarts; the best one seen is kept"
+            sentence = f"member {first + r.member}: no good start in {rules.most} restarts; the best one seen is kept"
             warnings.warn(sentence, stacklevel=4)
         if r.settled and r.attempt == max(known.scores): continue  # the best is the one in training
         restart(trainer.stack, r.member, r.attempt)

@@ -2,19 +2,25 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import members_cases as mc
 import numpy as np
 import pytest
 import ranks_cases as rc
 import torch
 
+from mfr import load
+from mfr.files import read_tensors
+
 pytest.importorskip("accelerate")
 import psutil  # accelerate brings it
 
+FILE = "model.safetensors"
 SIZE = 61  # rows in a batch, which neither 2 nor 4 ranks divide
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 WITHIN = {torch.float64: 1e-12, torch.float32: 2e-5}
@@ -73,6 +79,32 @@ def test_ranks_that_have_drifted_apart_are_told(found):
 def test_all_ranks_stop_when_one_is_asked_to(found):
     interrupted, steps = found[2]["stop"]
     assert interrupted and steps == 16, "the next time they look, together"
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    "What four members become on one rank, on two, and on two by two."
+    folder = tmp_path_factory.mktemp("members")
+    for ranks in (2, 4):
+        command = torchrun(ranks, mc.__file__, folder, 2, SIZE)
+        done = subprocess.run(command, env=ENV, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize(("name", "grid"), [*((n, "2-2") for n in mc.CASES), *((n, "4-2") for n in mc.FEW)])
+def test_members_on_two_ranks_become_what_they_become_on_one(spread, name, grid):
+    "Saved whole, with the history of all; on four ranks two share the members and two the rows."
+    rows, restarts = mc.of(name, SIZE, spread / "1-1")
+    theirs, again = torch.load(spread / f"{grid}.pt", weights_only=False)[name]
+    one, many = read_tensors(spread / "1-1" / name / FILE), read_tensors(spread / grid / name / FILE)
+    for key, t in one.items(): torch.testing.assert_close(many[key], t, rtol=1e-12, atol=1e-12)
+    assert len(rows) == len(theirs)
+    for a, b in zip(rows, theirs): assert a.keys() == b.keys() and all(b[k] == pytest.approx(a[k]) for k in a)
+    def order(found): return sorted((r["step"], r["member"], r["attempt"]) for r in found)
+    assert order(restarts) == order(again) and bool(restarts) == (name == "restarts")
+    assert load(spread / grid / name).config.n == 4
+    shutil.rmtree(spread / "1-1" / name)
 
 
 ROWS = ["--d-hidden", "64", "--k", "4", "--n", "2", "--steps", "400", "--batch-size", str(SIZE)]
