@@ -4,11 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ALL = ("gpt2", "data", "eeg", "dev")  # of extra [all]; libraries that are exchanged or compared with stay apart
+ALL = ("gpt2", "data", "eeg", "ranks", "dev")  # of extra [all]; libraries that are compared with stay apart
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
-extras = ("gpt2", "data", "eeg", "models", "track", "interop", "bench", "dev")
+extras = ("gpt2", "data", "eeg", "models", "track", "ranks", "interop", "bench", "dev")
 extras = {name: cfg[f"{name}_requirements"].split() for name in extras}
 
 setup(

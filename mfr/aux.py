@@ -16,6 +16,7 @@ from torch import Tensor
 from .autoencode import autoencode
 from .checks import at_least, between
 from .code import positive, times_active
+from .ranks import averaged, in_all, summed, variance
 from .sae import Pass, SAEStack, centred
 from .select import topk
 from .terms import Term, examples_since
@@ -57,7 +58,7 @@ def residual_left(
     W, c, W_dec = (t if t is None else t[None] for t in helpers)
     code = topk(x, W.detach(), c.detach(), (min(k, len(helpers.c)),))
     out = autoencode(positive(code) if relu else code, x, W, c, W_dec, residual[None])
-    return out.loss[0] / residual.square().mean().clamp_min(torch.finfo(residual.dtype).tiny)
+    return out.loss[0] / averaged(residual.square().mean()).clamp_min(torch.finfo(residual.dtype).tiny)
 
 # %% ../nbs/33_aux.ipynb #66af047f
 def residual_loss(
@@ -129,8 +130,8 @@ class AuxK(AuxSettings, AuxState):
 def _help(term: AuxK, stack: SAEStack, out: Pass, weights: Float[Tensor, "n f"]) -> Float[Tensor, "n"]:
     "The weighted loss of a step that helps."
     left = residual_loss(stack, out, weights.to(stack.c), term.k_aux)
-    term.left = left.detach()
-    return term.coefficient * term.every * out.target.var(0, correction=0).mean() * left
+    term.left = averaged(left.detach())
+    return term.coefficient * term.every * variance(out.target).mean() * left
 
 # %% ../nbs/33_aux.ipynb #955bbef9
 class Zipf(NamedTuple):
@@ -240,8 +241,8 @@ class AuxZipf(ZipfSettings, ZipfState, AuxK):
 def _count(term: AuxZipf, out: Pass) -> None:
     "Keep densities, and fit their law every so many steps."
     keep = 1 - 1 / term.memory
-    term.counts = term.counts * keep + times_active(out.code).to(term.counts)
-    term.examples = term.examples * keep + len(out.x)
+    term.counts = term.counts * keep + summed(times_active(out.code)).to(term.counts)
+    term.examples = term.examples * keep + in_all(len(out.x))
     term.steps += 1
     if term.steps % term.refit: return
     counted = torch.where(term.counts < 1, 0, term.counts)  # what has all but faded was not active

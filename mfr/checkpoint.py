@@ -20,13 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .files import check_depth, check_said, check_tensors, is_of, on_disk, reading, replacing, shortly
+from .ranks import now
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
 __all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'checksum', 'one_before',
-           'is_there', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'check_state',
+           'is_there', 'own_file', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'check_state',
            'check_alike', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
@@ -123,13 +124,22 @@ def is_there(path: Path) -> bool:
     "Is there a checkpoint to go on from? Cut off between two renamings, a run has only the one before."
     return path.exists() or one_before(path).exists()
 
+# %% ../nbs/41_checkpoint.ipynb #7be1c0e1
+def own_file(
+    path: str | Path,  # of a checkpoint
+) -> Path:
+    "The same, or, where members stand on several ranks, the file of those that are here."
+    path, (place, size, *_) = Path(path), now().members
+    return path if size == 1 else path.with_suffix(f".{place}-of-{size}{path.suffix}")
+
 # %% ../nbs/41_checkpoint.ipynb #7cec51a2
 def save_checkpoint(
     trainer: Trainer,  # in any state
     path: str | Path,  # a file; one that is there is kept beside it, the one before that is not
 ) -> None:
     "Write all that the run must remember to one file, which appears whole or not at all; OSError says why not."
-    path, tensors = Path(path), {}
+    if now().rows.place: return
+    path, tensors = own_file(path), {}
     kept = json.dumps({"state": pack(state_of_trainer(trainer), tensors), "settings": settings_of(trainer)})
     tensors["trainer"] = torch.frombuffer(bytearray(kept.encode()), dtype=torch.uint8)
     with replacing(path) as part:
@@ -221,7 +231,7 @@ def load_checkpoint(
     path: str | Path,  # from `save_checkpoint`
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
-    path, device = Path(path), trainer.stack.W.device
+    path, device = own_file(path), trainer.stack.W.device
     said, tensors = last_whole(path)
     check_depth(path, said)
     check_said(path, said, {"state": dict, "settings": {"sae": dict, "train": dict}})

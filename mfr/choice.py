@@ -11,19 +11,19 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .code import Code, arrays, by_loops, code_of, joined, kept, offsets_of, per_member, rows_of
 from .code import stacked_latents, times_active, transposed
+from .ranks import anywhere, averaged, best, best_of_each, counted, in_all, now, smallest, summed
 from .select import RULES, Encoding, Rule, TopK, fill, guesses, intervals, largest
 from .select import products, screening, screens, topk_of
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['LOOK', 'GOLDEN', 'RATE', 'MEMORY', 'AROUND', 'FADE', 'RULES', 'reaching', 'best', 'best_pairs', 'best_rows',
-           'rank_budgets', 'whole', 'Thresholds', 'learn', 'level', 'MutualChoice', 'FeatureChoice', 'in_units',
-           'GradientTopK']
+__all__ = ['LOOK', 'GOLDEN', 'RATE', 'MEMORY', 'AROUND', 'FADE', 'RULES', 'reaching', 'best_pairs', 'best_rows', 'rank_budgets',
+           'whole', 'Thresholds', 'learn', 'level', 'MutualChoice', 'FeatureChoice', 'in_units', 'GradientTopK']
 
 # %% ../nbs/22_choice.ipynb #4e874aca
 def _may_reach(
@@ -60,17 +60,6 @@ def reaching(
     pre = encoding.pre()
     return code_of(pre, pre >= bounds[:, None])
 
-# %% ../nbs/22_choice.ipynb #19da8e19
-def best(
-    values: Float[Tensor, "P"],
-    m: int,  # how many
-) -> Bool[Tensor, "P"]:
-    "The m largest, of equal ones the first."
-    if m >= len(values): return torch.ones_like(values, dtype=torch.bool)
-    last = values.topk(m, sorted=False).values.min()
-    above, equal = values > last, values == last
-    return above | (equal & (equal.cumsum(0) <= m - above.sum()))
-
 # %% ../nbs/22_choice.ipynb #c38f7e3e
 LOOK = 16  # examples from which a bound is guessed
 
@@ -86,11 +75,11 @@ def _best_of_member(encoding: Encoding, i: int, m: int) -> Code:
     "The m best pairs of member i, by loops."
     x, W, c, _, _, precision = encoding
     alone = Encoding(x[i % len(x)][None], W[i : i + 1], c[i : i + 1], W[i : i + 1], None, precision)
-    each, bound = 1.5 * m / x.shape[1], torch.inf
+    each, bound = 1.5 * m / in_all(x.shape[1]), torch.inf
     while bound > -torch.inf:
-        bound = _guess(alone.x[0], alone.W[0], alone.c[0], each)
+        bound = smallest(c.new_tensor(_guess(alone.x[0], alone.W[0], alone.c[0], each))).item()
         code = reaching(alone, c.new_tensor([[bound]]))
-        if len(code.values) >= m: break
+        if counted(len(code.values)) >= m: break
         each *= 2
     return kept(code, best(code.values, m))
 
@@ -112,13 +101,14 @@ def best_rows(
 ) -> Code:
     "For each latent the examples of largest pre-activation (Ayonrinde 2024), ties to the lowest."
     x, W, c, *_, precision = encoding
-    if not by_loops(x, W): return _best_rows_of(encoding.pre(), counts, most)
+    wanted, counts = counts, counts.clamp(max=x.shape[1])
+    if not by_loops(x, W): return _of_all_ranks(_best_rows_of(encoding.pre(), counts, min(most, x.shape[1])), wanted)
     (n, f, _), b, ends = W.shape, x.shape[1], offsets_of(counts.flatten())
     values, rows = x.new_zeros(int(ends[-1])), ends.new_zeros(int(ends[-1]))
     for i in range(n):
         fill(W[i], x[i % len(x)], x.new_zeros(b), ends[i * f : (i + 1) * f + 1], values, rows, precision == "bf16")
     code = Code(values, rows, ends, (n, f, b))
-    return transposed(code._replace(values=values + c.flatten()[rows_of(code)]))
+    return _of_all_ranks(transposed(code._replace(values=values + c.flatten()[rows_of(code)])), wanted)
 
 # %% ../nbs/22_choice.ipynb #75c67b71
 def _best_rows_of(pre: Float[Tensor, "n b f"], counts: Int[Tensor, "n f"], most: int) -> Code:
@@ -128,6 +118,11 @@ def _best_rows_of(pre: Float[Tensor, "n b f"], counts: Int[Tensor, "n f"], most:
     taken = torch.arange(rows.shape[-1], device=pre.device) < counts[..., None]
     values = pre.mT.gather(-1, rows)[taken]
     return transposed(Code(values, rows[taken], offsets_of(counts.flatten()), (n, f, b)))
+
+# %% ../nbs/22_choice.ipynb #7be1c0a2
+def _of_all_ranks(code: Code, counts: Int[Tensor, "n f"]) -> Code:
+    "Of each latent's best on all ranks as many as it takes; those of them that are here."
+    return code if now().rows.size == 1 else kept(code, best_of_each(code.values, stacked_latents(code), counts))
 
 # %% ../nbs/22_choice.ipynb #d5b7d3d1
 @lru_cache
@@ -235,7 +230,7 @@ class MutualChoice(Rule):
     def forward(self, encoding: Encoding) -> Code:
         "The pairs of a batch, or in evaluation those of each example by itself."
         if not self.training: return reaching(encoding, self.thresholds.known())
-        budgets = tuple(k * encoding.x.shape[1] for k in self.config.ks)
+        budgets = tuple(k * in_all(encoding.x.shape[1]) for k in self.config.ks)
         code = best_pairs(encoding, budgets)
         members = per_member(torch.arange(len(budgets), device=code.values.device), code)
         smallest = _smallest(code.values, members, len(budgets))[:, None]  # (n, 1)
@@ -249,8 +244,8 @@ class MutualChoice(Rule):
 
 # %% ../nbs/22_choice.ipynb #5989754e
 def _smallest(values: Float[Tensor, "P"], where: Int[Tensor, "P"], size: int) -> Float[Tensor, "size"]:
-    "The smallest value of each place; infinite where there is none."
-    return values.new_full((size,), torch.inf).scatter_reduce(0, where, values, "amin")
+    "The smallest value of each place, on all ranks; infinite where there is none."
+    return smallest(values.new_full((size,), torch.inf).scatter_reduce(0, where, values, "amin"))
 
 # %% ../nbs/22_choice.ipynb #0b7d09e8
 AROUND = 16  # batches from one look around, at thresholds and ranks, to the next
@@ -290,18 +285,18 @@ class FeatureChoice(Rule):
 # %% ../nbs/22_choice.ipynb #ff392458
 def _look_around(rule: FeatureChoice, encoding: Encoding) -> None:
     "Count who reaches the thresholds, and, where ranks matter, who Mutual Choice would take."
-    b = encoding.x.shape[1]
+    b = in_all(encoding.x.shape[1])
     totals = tuple(k * b for k in rule.config.ks)
     if rule.thresholds.seen.any():
-        reached = reaching(encoding, rule.thresholds.known()).counts.sum(1, keepdim=True)
+        reached = summed(reaching(encoding, rule.thresholds.known()).counts.sum(1, keepdim=True))
         level(rule.thresholds, reached.to(rule.density), torch.tensor(totals).to(rule.density)[:, None])
     if rule.config.zipf:
-        rule.density.mul_(FADE).add_((1 - FADE) / b * times_active(best_pairs(encoding, totals)))
+        rule.density.mul_(FADE).add_((1 - FADE) / b * summed(times_active(best_pairs(encoding, totals))))
 
 # %% ../nbs/22_choice.ipynb #946631d1
 def _features_of_batch(rule: FeatureChoice, encoding: Encoding) -> Code:
     "Spend the budgets of one batch, and learn from it."
-    (n, f), b = rule.density.shape, encoding.x.shape[1]
+    (n, f), b = rule.density.shape, in_all(encoding.x.shape[1])
     if int(rule.batches[0]) % AROUND == 0: _look_around(rule, encoding)
     budgets = rule.budgets(b)
     counts = whole(budgets, rule.batches.double() * GOLDEN)
@@ -314,7 +309,7 @@ def _features_of_batch(rule: FeatureChoice, encoding: Encoding) -> Code:
 # %% ../nbs/22_choice.ipynb #63c2614e
 def in_units(gradient: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
     "A batch's gradients over the root mean square of their entries."
-    return gradient / gradient.square().mean().sqrt().clamp_min(torch.finfo(gradient.dtype).tiny)
+    return gradient / averaged(gradient.square().mean()).sqrt().clamp_min(torch.finfo(gradient.dtype).tiny)
 
 # %% ../nbs/22_choice.ipynb #7fadb3ed
 class GradientTopK(TopK):
@@ -330,7 +325,8 @@ class GradientTopK(TopK):
         x, W, c, rows, gradient, _ = encoding
         g, D, ks, beta = in_units(gradient), unit(rows), self.config.ks, self.config.beta
         if by_loops(x, W) and screens(x, True):
-            if not gradient.isfinite().all(): raise ValueError("gradient: expected finite numbers, found NaN or Inf")
+            if anywhere(not gradient.isfinite().all()):
+                raise ValueError("gradient: expected finite numbers, found NaN or Inf")
             return encoding.valued(_by_score(x, W, c, D, g, ks, beta))
         pre = encoding.pre() + 0 * g.sum()  # a gradient that is not finite makes the loss so, and is found there
         return topk_of(pre, ks, pre * (1 + beta * (g @ D.mT).abs()))

@@ -5,6 +5,8 @@
 # %% ../nbs/90_cli.ipynb #507b09f9
 from __future__ import annotations
 
+import io
+import os
 import platform
 import shlex
 import signal
@@ -12,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, contextmanager, redirect_stdout, suppress
+from contextlib import chdir, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -27,11 +29,12 @@ from mfr.commands import (
     Output, _Capture, _DenoiseFile, _Export, _Show, _Sweep, capture, compare, compare_parts, consensus, consensus_parts,
     denoise, export, gpt2, out_of_the_way, run_study, show, study_parts, sweep,
 )
+from .ranks import launched, leave, says_first, speaks
 
 # %% auto #0
-__all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'EXTRAS', 'Command', 'read_command', 'bench_parts', 'bench',
-           'repeat', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'guarded', 'stopped_by_sigterm',
-           'note', 'complain', 'sentence_of']
+__all__ = ['EXAMPLES', 'ABOUT', 'THEIRS', 'MORE', 'DOES', 'COMMANDS', 'TOGETHER', 'EXTRAS', 'Command', 'read_command',
+           'bench_parts', 'bench', 'repeat', 'completion', 'usage', 'versions', 'unknown_command', 'main', 'heard',
+           'guarded', 'stopped_by_sigterm', 'note', 'complain', 'sentence_of']
 
 # %% ../nbs/90_cli.ipynb #5eca8fa8
 class Command(NamedTuple):
@@ -96,7 +99,7 @@ class _Repeat:
 # %% ../nbs/90_cli.ipynb #5ea1f87e
 def repeat(c: _Repeat, output: Output) -> None:
     "Run a command once more, and tell what came out differently."
-    from mfr.record import read_record
+    from mfr.sitting import read_record
     from mfr.repeat import arguments_again, repeated
     from mfr.show import tell
 
@@ -224,18 +227,29 @@ def main(
     if name not in COMMANDS: return complain(unknown_command(name))
     return guarded(name, rest)
 
+# %% ../nbs/90_cli.ipynb #7be1c0d1
+TOGETHER = ("synthetic", "train", "gpt2", "eeg", "sweep")  # commands that several processes can run together
+
+
+def heard() -> Any:
+    "While it lasts, what is printed is seen if this is the process that speaks."
+    return nullcontext() if speaks() else redirect_stdout(io.StringIO())
+
 # %% ../nbs/90_cli.ipynb #92e7d48d
 def guarded(name: str, args: list[str]) -> int:
     "Call a command; what it refuses is told in a sentence."
     from mfr.options import Refused
-    from mfr.record import given
+    from mfr.sitting import given
     from mfr.train import keep_memory
 
     keep_memory()
+    if launched() and name not in TOGETHER:
+        return complain(f"{name}: expected one process, torchrun has started {os.environ['WORLD_SIZE']}")
     try:
-        with warnings.catch_warnings(), stopped_by_sigterm(), given([*name.split(), *args]):
+        with warnings.catch_warnings(), stopped_by_sigterm(), heard(), given([*name.split(), *args]):
             warnings.showwarning = note
             COMMANDS[name].run(*read_command(name, args))
+        leave()
         return 0
     except KeyboardInterrupt as e: return complain(str(e) or "interrupted", 130)
     except (Refused, OSError, ValueError, ImportError, MemoryError, RuntimeError) as e:
@@ -256,18 +270,19 @@ def stopped_by_sigterm() -> Iterator[None]:
 # %% ../nbs/90_cli.ipynb #4915f52c
 def note(message: Warning, *_: Any, **__: Any) -> None:
     "A warning without the line of code that gave it."
-    print(f"note: {message}", file=sys.stderr)
+    if speaks(): print(f"note: {message}", file=sys.stderr)
 
 # %% ../nbs/90_cli.ipynb #09eecc67
 def complain(sentence: str, status: int = 2) -> int:
     "Say what is wrong."
-    print(f"mfr: {sentence}", file=sys.stderr)
+    if says_first(sentence): print(f"mfr: {sentence}", file=sys.stderr)
     return status
 
 # %% ../nbs/90_cli.ipynb #d67a7158
 EXTRAS = {
     "transformers": "gpt2", "datasets": "gpt2", "mne": "eeg", "edfio": "eeg", "pymatreader": "eeg", "sklearn": "eeg",
     "skimage": "eeg", "pywt": "eeg", "sae_lens": "interop", "pyarrow": "data", "tensorboard": "track", "wandb": "track",
+    "accelerate": "ranks",
 }  # fmt: skip
 
 

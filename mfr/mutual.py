@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from .checks import at_least, one_of
 from .code import by_loops, loops
+from .ranks import averaged, variance
 from .sae import Pass, SAEStack
 from .select import topk
 from .similarity import lengths, match, match_offers
@@ -166,8 +167,8 @@ def choose_alpha(
     penalty: float,  # at the start, without weight
 ) -> float:  # alpha, in units of the loss
     "The weight of the penalty as a number."
-    if relative_to == "variance": return weight * target.var(0, correction=0).mean().item()
-    return weight * loss.mean().item() / penalty if relative_to == "loss" else weight
+    if relative_to == "variance": return weight * variance(target).mean().item()
+    return weight * averaged(loss.mean()).item() / penalty if relative_to == "loss" else weight
 
 # %% ../nbs/31_mutual.ipynb #6d96bf32
 FIRST = 256  # steps from the first search to the second

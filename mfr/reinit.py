@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .checks import at_least
 from .code import Code, times_active
+from .ranks import in_all, summed
 
 # %% auto #0
 __all__ = ['inactivity', 'Activity', 'Restart', 'Verdicts', 'judge', 'Restarts', 'due', 'state_of', 'load_state']
@@ -38,8 +39,8 @@ class Activity:
 
     def update(self, code: Code) -> None:
         "Count one batch."
-        self.count.mul_(self.memory).add_(times_active(code))
-        self.weight.mul_(self.memory).add_(code.shape[1])
+        self.count.mul_(self.memory).add_(summed(times_active(code)))
+        self.weight.mul_(self.memory).add_(in_all(code.shape[1]))
 
     @property
     def rate(self) -> Float[Tensor, "n f"]:

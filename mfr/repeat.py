@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from .files import read_json, read_tensors
-from .record import read_record
+from .sitting import read_record
 from .result import finite
 from .runs import flat
 from .show import Found

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 import mfr
 from .files import write_whole
 from .glossary import GLOSSARY, Glossary, Html, linked_terms
-from .record import command_line
+from .sitting import command_line
 from .runs import RunFolder, slug
 
 # %% auto #0

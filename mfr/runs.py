@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from .files import read_json, remove, write_whole
-from .lock import LOCK, Lock
-from .record import add_sitting
+from .ranks import is_main, on_main
+from .sitting import LOCK, Lock, add_sitting
 
 # %% auto #0
 __all__ = ['OWN', 'slug', 'own_files', 'is_empty', 'check_free', 'check_replaceable', 'flat', 'check_resumable', 'check_writable',
@@ -138,7 +139,7 @@ class RunFolder:
         self.folder = Path(self.folder)
         self.config = as_json(self.config)
         self.lock = Lock(self.folder)
-        check_folder(self)
+        on_main(partial(check_folder, self))
 
     @property
     def path(self) -> Path:
@@ -184,6 +185,8 @@ def begin(
     "Make the folder of a run once, in place of the old one where that is to be overwritten."
     if run.begun:
         return still_there(run.folder)
+    if not is_main():
+        return
     run.folder.mkdir(parents=True, exist_ok=True)
     run.lock.take()
     if not run.overwrite and not run.resume:

@@ -102,7 +102,7 @@ class Weights(nn.Module):
     ):
         super().__init__()
         n, f, d = config.n, config.d_hidden, config.d_in
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.first = config, seed, 0  # number of the first member
         self.W = nn.Parameter(torch.stack([start(f, d, seed, i) for i in range(n)]) if W is None else W)  # (n, f, d)
         self.c = nn.Parameter(torch.zeros(n, f))  # (n, f)
         self.W_dec = None if config.tied else nn.Parameter(self.W.detach().clone())  # (n, f, d)
@@ -139,7 +139,7 @@ def restart(
     attempt: int,  # 0 for the first start, then the number of the restart
 ) -> None:
     "Put member i back to a fresh start, but for its decoder bias; an optimiser's state is the trainer's business."
-    W = start(weights.config.d_hidden, weights.config.d_in, weights.seed, i, attempt)
+    W = start(weights.config.d_hidden, weights.config.d_in, weights.seed, weights.first + i, attempt)
     weights.c[i].zero_()
     weights.W[i].copy_(W)
     if weights.W_dec is not None: weights.W_dec[i].copy_(W)

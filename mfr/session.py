@@ -5,7 +5,7 @@
 # %% ../nbs/57_session.ipynb #33aa583b
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from .arms import Arm, Source, folder_of, key
 from .checkpoint import is_there, load_checkpoint, save_checkpoint, settings_of
 from .checks import at_least
 from .merging import LOOK, shared
+from .ranks import is_main, main_says, now, on_main
 from .runs import RunFolder
 from .sae import SAEStack
 from .saving import save
@@ -26,8 +29,8 @@ from .track import Kind, Tracking, check_tracker, tracker
 from .train import History, Trainer, train
 
 # %% auto #0
-__all__ = ['RunOptions', 'Sources', 'Trained', 'Interrupted', 'Session', 'trainer_of', 'keep', 'watched', 'tuned_consensus',
-           'train_arm']
+__all__ = ['RunOptions', 'Sources', 'Trained', 'Interrupted', 'Session', 'trainer_of', 'keep', 'Unheard', 'watched',
+           'tuned_consensus', 'train_arm']
 
 # %% ../nbs/57_session.ipynb #35483599
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def trainer_of(
         stack = SAEStack(config.sae, seed).to(session.options.device)
         return Trainer(stack, config.train, track and track(source), source.name)
     trainer, checkpoint = fresh(), session.folder.checkpoint(session.key(arm, seed, steps=False))
-    if is_there(checkpoint): load_checkpoint(trainer, checkpoint)
+    if main_says(is_there(checkpoint)): load_checkpoint(trainer, checkpoint)
     return trainer if trainer.t <= config.train.steps else fresh()  # another arm has trained on for longer
 
 # %% ../nbs/57_session.ipynb #80684e9f
@@ -127,6 +130,15 @@ def keep(session: Session, arm: str, seed: int, trainer: Trainer, before: int = 
         steps = f"after {trainer.t} of {trainer.config.steps} steps"
         raise Interrupted(f"interrupted: {arm}, seed {seed}, {steps}; {place} has its stack, --resume goes on")
 
+# %% ../nbs/57_session.ipynb #7be1c0c1
+class Unheard:
+    "A tracker that shows nothing."
+
+    def log(self, step: int, numbers: Mapping[str, float], spreads: Mapping[str, Float[Tensor, "_"]]) -> None:
+        "Pass over it."
+
+    def close(self) -> None: pass
+
 # %% ../nbs/57_session.ipynb #9f8883a4
 @contextmanager
 def watched(
@@ -139,7 +151,8 @@ def watched(
     if not kind or trainer.t >= trainer.config.steps:
         yield
         return
-    shown = tracker(kind, session.folder.path / "tracking" / name, settings_of(trainer), trainer.t)
+    place = session.folder.path / "tracking" / name
+    shown = tracker(kind, place, settings_of(trainer), trainer.t) if is_main() else Unheard()
     trainer.tracking = Tracking(shown)
     try: yield
     finally: shown.close()
@@ -168,6 +181,7 @@ def train_arm(
     study, source, config = session.study, session.sources(seed, arm), session.study.arms[arm]
     trainer = trainer_of(session, arm, seed)
     checkpoint = session.folder.checkpoint(session.key(arm, seed, steps=False))
+    if now().size > 1: on_main(partial(next, source.batches(study.batch_size, seed)))  # makes what it keeps on disk
     batches = source.batches(study.batch_size, seed, trainer.t)
     try:
         with watched(session, trainer, folder_of(arm, seed)):

@@ -33,7 +33,8 @@ from .arms import Arm, Source, StudyOptions, baseline_and_mfr, differences, grid
 from .checks import at_least
 from .files import on_disk, read_json, reading, write_whole
 from .metrics import agreement, densities, evaluate
-from .record import add_data
+from .ranks import is_main, join, main_says, on_main
+from .sitting import add_data
 from .report import Part, Report
 from .result import Interval, Result, cautions, finite, flat_metrics, headline, summarise  # noqa: F401
 from .runs import RunFolder, undo_if_empty
@@ -166,12 +167,12 @@ def examined(
     name, path = session.key(arm, seed), session.folder.path
     measured, mine = path / "measured" / name, session.stack_folder(arm, seed)
     if bears(mine, name): session.stacks.setdefault(name, mine)
-    if measured.exists() and name in session.stacks:
-        if session.stacks[name] != mine and not bears(mine, name):
+    if main_says(measured.exists() and name in session.stacks):
+        if is_main() and session.stacks[name] != mine and not bears(mine, name):
             copy_stack(session.stacks[name], mine)
     else:
         trained = train_arm(session, arm, seed)
-        if not measured.exists(): write_frames(measured, measure(session.study, trained, session.sources(seed, arm)))
+        on_main(partial(_measured, session, trained, measured))
         session.stacks[name] = mine
     frames = read_frames(measured)
     return {level: with_columns(frame, arm=arm, seed=seed) for level, frame in frames.items()}
@@ -182,6 +183,13 @@ def copy_stack(stack: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     (to / "config.json").unlink(missing_ok=True)
     for name in ("model.safetensors", "config.json"): write_whole(to / name, (stack / name).read_bytes())
+
+# %% ../nbs/60_study.ipynb #7be1c0b1
+def _measured(session: Session, trained: Trained, place: Path) -> None:
+    "Measure what was trained, unless that is known."
+    if place.exists(): return
+    source = session.sources(trained.seed, trained.arm)
+    write_frames(place, measure(session.study, trained, source))
 
 # %% ../nbs/60_study.ipynb #3ae38656
 def bears(stack: Path, key: str) -> bool:
@@ -203,10 +211,14 @@ def examined_rivals(session: Session, seed: int) -> dict[str, pd.DataFrame]:
     what = {"rivals": source.key, "seed": seed, "batch_size": session.study.batch_size, "shapes": shapes}
     name = sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
     place = session.folder.path / "measured" / f"rivals-{name}"
-    if not place.exists():
-        found = [rival(source, seed) for rival in session.study.rivals]
-        write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
+    if main_says(not place.exists()): on_main(partial(_measured_rivals, session, source, seed, place))
     return {level: with_columns(frame, seed=seed) for level, frame in read_frames(place).items()}
+
+# %% ../nbs/60_study.ipynb #7be1c0b2
+def _measured_rivals(session: Session, source: Source, seed: int, place: Path) -> None:
+    "Measure the rivals of a source."
+    found = [rival(source, seed) for rival in session.study.rivals]
+    write_frames(place, {level: tidy(level, columns) for f in found for level, columns in f.items()})
 
 # %% ../nbs/60_study.ipynb #51bdcd0d
 MAY_GROW = ("seeds", "steps", "*.steps", "compared", "study")
@@ -218,6 +230,7 @@ def run(
     config: Any = None,  # what the run is, for `config.json`: a dataclass or a dictionary
 ) -> Result:
     "Train, measure and report every arm at every seed; or go on with that."
+    join(options.device)
     about = {"study": study.name, "batch_size": study.batch_size, "seeds": study.seeds, "seed": study.seed}
     arms = [{"name": name} | arm.described for name, arm in study.arms.items()]
     config = {"study": study.name} | settings(about if config is None else config) | {"compared": arms}
@@ -227,12 +240,12 @@ def run(
         parts = []
         for seed in range(study.seed, study.seed + study.seeds):
             sources = [session.sources(seed, arm) for arm in study.arms]
-            add_data(folder.path, seed, {source.name: source.key for source in sources})
+            if is_main(): add_data(folder.path, seed, {source.name: source.key for source in sources})
             parts += [examined(session, arm, seed) for arm in study.arms]
             parts.append(examined_rivals(session, seed))
         result = Result(study, folder.path, gathered(parts), session.sources)
-        publish(result, folder)
-    shutil.rmtree(folder.folder / "activations", ignore_errors=True)  # where sources keep what they can make again
+        on_main(partial(publish, result, folder))
+    if is_main(): shutil.rmtree(folder.folder / "activations", ignore_errors=True)  # what sources can make again
     return result
 
 # %% ../nbs/60_study.ipynb #728901a3

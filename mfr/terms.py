@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .code import times_active
+from .ranks import in_all, smallest
 from .sae import Pass, SAEStack
 
 # %% auto #0
@@ -53,7 +54,8 @@ def examples_since(
     out: Pass,
 ) -> Int[Tensor, "n f"]:
     "The same after a batch."
-    return (unseen + len(out.x)).masked_fill_(times_active(out.code) > 0, 0)
+    idle = smallest((times_active(out.code) == 0).byte())  # on every rank
+    return (unseen + in_all(len(out.x))).masked_fill_(idle == 0, 0)
 
 # %% ../nbs/30_terms.ipynb #2961e1bb
 def settings(thing: object) -> Any:

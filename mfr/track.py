@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .checks import one_of
 from .code import Code, times_active
+from .ranks import in_all, is_main, summed
 
 # %% auto #0
 __all__ = ['SHOWN', 'Kind', 'TRACKERS', 'Tracker', 'Usage', 'numbers_of', 'spreads_of', 'Tracking', 'TensorBoard', 'wandb_mode',
@@ -50,11 +51,11 @@ class Usage:
         "Count a batch."
         times = times_active(code)
         self.times = times if self.times is None else self.times + times
-        self.examples += code.shape[1]
+        self.examples += in_all(code.shape[1])
 
     def take(self) -> Float[Tensor, "n f"] | None:  # nothing if no batch came
         "The densities since the last look; counting begins again."
-        density = None if self.times is None else self.times.cpu() / self.examples
+        density = None if self.times is None else summed(self.times).cpu() / self.examples
         self.times, self.examples = None, 0
         return density
 
@@ -96,7 +97,7 @@ class Tracking:
         "Tell the tracker of a row."
         numbers, density = numbers_of(row) | {"lr": lr}, self.usage.take()
         if density is not None: numbers |= numbers_of({"dead": (density == 0).double().mean(1).tolist()})
-        self.tracker.log(row["step"], numbers, {} if density is None else spreads_of(density))
+        if is_main(): self.tracker.log(row["step"], numbers, {} if density is None else spreads_of(density))
 
 # %% ../nbs/36_track.ipynb #0ef571d0
 class TensorBoard:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, get_args
 
@@ -25,8 +23,10 @@ from .aux import AuxK, AuxZipf
 from .batch import as_batch
 from .checks import above, at_least, between, one_of
 from .code import Code
-from .guard import Guard
+from .guard import Guard, Interrupts
+from .members import of_all_members, restarts_of_all, spread
 from .mutual import Mutual
+from .ranks import agreed, alike, anywhere, averaged, check_same, is_main, now, share, summed, variance, weight
 from .reinit import Restart, Restarts, due, inactivity
 from .sae import Pass, SAEStack, centre, restart
 from .select import Precision
@@ -34,9 +34,9 @@ from .terms import Term
 from .track import Tracker, Tracking
 
 # %% auto #0
-__all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'Interrupts', 'keep_memory', 'member_views', 'open_for_training',
-           'Trainer', 'begin', 'observe', 'total_loss', 'update', 'record', 'begin_again', 'centred_on', 'endless',
-           'train', 'Clock', 'progress', 'advance', 'fit']
+__all__ = ['STRETCH', 'TrainConfig', 'lr_at', 'History', 'keep_memory', 'member_views', 'open_for_training', 'Trainer', 'begin',
+           'observe', 'total_loss', 'update', 'record', 'begin_again', 'centred_on', 'endless', 'train', 'Clock',
+           'progress', 'advance', 'fit']
 
 # %% ../nbs/40_train.ipynb #87416e7b
 @dataclass(frozen=True)
@@ -99,25 +99,6 @@ def _flat(row: dict) -> dict:
         out |= {f"{name}_{i}": v for i, v in enumerate(value)} if isinstance(value, list) else {name: value}
     return out
 
-# %% ../nbs/40_train.ipynb #5aca2711
-class Interrupts:
-    "Notes SIGINT and SIGTERM instead of raising them; the second one raises. Only the main thread can be interrupted."
-
-    SIGNALS = signal.SIGINT, signal.SIGTERM
-
-    def __enter__(self) -> Interrupts:
-        self.asked, self.main = False, threading.current_thread() is threading.main_thread()
-        if self.main: self.previous = [signal.signal(s, self._note) for s in self.SIGNALS]
-        return self
-
-    def _note(self, number, frame):
-        if self.asked: raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_):
-        if not self.main: return
-        for s, handler in zip(self.SIGNALS, self.previous): signal.signal(s, handler)
-
 # %% ../nbs/40_train.ipynb #0ec25a9e
 def keep_memory() -> None:
     "Let glibc keep freed memory for the next step instead of returning it to the system; elsewhere nothing."
@@ -153,7 +134,7 @@ class Trainer:
         open_for_training(stack)
         self.stack, self.config, self.track, self.t, self.history = stack, config, track, 0, History()
         self.tracking: Tracking | None = None  # who is told each row
-        self.terms, self.restarts = copy.deepcopy((config.all_terms, config.restarts))
+        self.terms, self.restarts = copy.deepcopy((tuple(map(spread, config.all_terms)), config.restarts))
         self.members = member_views(stack)
         views, decay = chain.from_iterable(self.members), config.weight_decay
         self.optimizer = torch.optim.AdamW(views, lr=config.lr, weight_decay=decay, fused=True)
@@ -162,7 +143,7 @@ class Trainer:
 
     def step(self, item: object) -> None:
         "One batch, whatever form it has: forward, backward, update; then judge the starts and keep the record."
-        out = self.stack.step(as_batch(item, self.stack.W), self.config.precision)
+        out = self.stack.step(as_batch(share(item), self.stack.W), self.config.precision)
         total = total_loss(self, out)
         self.guard.check(out, total, self.t)
         update(self, total)
@@ -175,6 +156,7 @@ class Trainer:
 def begin(trainer: Trainer) -> None:
     "Tell restarts and terms which stack it is."
     stack = trainer.stack
+    alike(stack.parameters())
     if trainer.restarts: trainer.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
     for term in trainer.terms: term.begin(stack)
 
@@ -187,7 +169,7 @@ def observe(trainer: Trainer, code: Code) -> None:
 # %% ../nbs/40_train.ipynb #680a235e
 def total_loss(trainer: Trainer, out: Pass) -> Tensor:
     "The sum over members of reconstruction and terms."
-    total, n = out.loss.sum(), len(out.loss)
+    total, n = out.loss.sum(), len(out.loss) * now().members.size
     for term in trainer.terms:
         added = term(trainer.stack, out, trainer.t)
         if added is not None: total = total + (n * added if added.ndim == 0 else added.sum())
@@ -198,7 +180,9 @@ def update(trainer: Trainer, total: Tensor) -> None:
     "Backward, and a step of AdamW for each member."
     shared = [p for p in trainer.stack.parameters() if p.requires_grad]
     for p in shared: p.grad = None
-    total.backward()
+    total.backward(torch.full_like(total, weight()))
+    for p in shared:
+        if p.grad is not None: summed(p.grad)
     for i, member in enumerate(trainer.members):
         for view, p in zip(member, shared): view.grad = p.grad[i] if p.grad is not None else None
     for group in trainer.optimizer.param_groups: group["lr"] = lr_at(trainer.config, trainer.t)
@@ -210,26 +194,31 @@ def record(trainer: Trainer, out: Pass) -> None:
     config, row = trainer.config, {}
     if trainer.t % config.log_every == 0 or trainer.t == config.steps:
         trainer.guard.refuse()
-        loss = out.loss.detach()
-        row |= {"loss": loss.tolist(), "fvu": (loss / out.target.var(0, correction=0).mean()).tolist()}
+        check_same(trainer.stack.parameters(), trainer.t)
+        loss = averaged(out.loss.detach())
+        row |= {"loss": loss.tolist(), "fvu": (loss / variance(out.target).mean()).tolist()}
         for term in trainer.terms: row |= term.log()
         if trainer.track: row |= trainer.track(trainer.stack)
+        row = of_all_members(row)
         if trainer.tracking: trainer.tracking.log({"step": trainer.t} | row, lr_at(config, trainer.t - 1))
     if trainer.restarts and trainer.restarts.watches(trainer.t):
-        row["inactivity"] = inactivity(trainer.restarts.activity.rate).tolist()
+        row |= of_all_members({"inactivity": inactivity(trainer.restarts.activity.rate).tolist()})
     if row: trainer.history.rows.append({"step": trainer.t} | row)
 
 # %% ../nbs/40_train.ipynb #7a83b4f9
 def begin_again(trainer: Trainer, rules: Restarts) -> None:
     "Put members whose start is bad back to another, with a clean optimiser, and tell the terms."
-    for r in due(rules, trainer.t):
-        trainer.history.restarts.append(r)
+    found, first = due(rules, trainer.t), trainer.stack.first
+    if rules.watches(trainer.t):
+        trainer.history.restarts += restarts_of_all([replace(r, member=first + r.member) for r in found])
+    for r in found:
         known = rules.verdicts[r.member]
         if r.settled:
-            sentence = f"member {r.member}: no good start in {rules.most} restarts; the best one seen is kept"
+            sentence = f"member {first + r.member}: no good start in {rules.most} restarts; the best one seen is kept"
             warnings.warn(sentence, stacklevel=4)
         if r.settled and r.attempt == max(known.scores): continue  # the best is the one in training
         restart(trainer.stack, r.member, r.attempt)
+        alike(trainer.members[r.member])
         for p in trainer.members[r.member]: trainer.optimizer.state.pop(p, None)
         rules.activity.reset(r.member)
         for part in (trainer.stack.rule, *trainer.terms): part.restarted(r.member)
@@ -275,12 +264,12 @@ def train(
         for item in islice(batches, config.steps - trainer.t):
             trainer.step(item)
             advance(bar, trainer, item)
-            if interrupt.asked: break
-            if save and clock.since_mark() > every:
+            if agreed(interrupt.asked, trainer.t): break
+            if save and agreed(is_main() and clock.since_mark() > every, trainer.t):
                 clock.mark()
                 trainer.guard.refuse()
                 save(trainer)
-    trainer.history.interrupted = interrupt.asked and trainer.t < config.steps
+    trainer.history.interrupted = anywhere(interrupt.asked) and trainer.t < config.steps
     trainer.guard.refuse()
     if save and trainer.history.interrupted: save(trainer)
     if trainer.t < config.steps and not trainer.history.interrupted:
@@ -312,7 +301,7 @@ class Clock:
 # %% ../nbs/40_train.ipynb #262ebfbb
 def progress(label: str) -> tqdm:
     "A bar that counts examples; on a terminal alone."
-    return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None)
+    return tqdm(desc=label or None, unit="ex", unit_scale=True, disable=None if is_main() else True)
 
 # %% ../nbs/40_train.ipynb #e9e59763
 def advance(bar: tqdm, trainer: Trainer, item: Any) -> None:

@@ -150,7 +150,7 @@ def test_two_runs_on_one_folder(tmp_path, capsys):
     "The second is told which process has it, and changes nothing."
     pytest.importorskip("fcntl")
     run(study_of(Stream()), RunOptions(tmp_path / "run"))
-    code = "import sys, time; from pathlib import Path; from mfr.lock import Lock; Lock(Path(sys.argv[1])).take(); "
+    code = "import sys, time; from pathlib import Path; from mfr.sitting import Lock; Lock(Path(sys.argv[1])).take(); "
     command = [sys.executable, "-c", code + "print(1, flush=True); time.sleep(99)", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from itertools import islice
+from mfr.data.matrix import Scattered
 from safetensors.torch import save_file
-from mfr.data.vectors import Found, Scattered, Vectors, check_rows, in_blocks, row_numbers
+from mfr.data.vectors import Found, Vectors, check_rows, in_blocks, row_numbers
 
 
 # %% ../nbs/13_vectors.ipynb #ad4a605c

@@ -60,7 +60,7 @@ def loaded_by(code):
 def test_running_needs_neither_the_toolchain_nor_the_extras():
     "`import mfr` loads no plotting, no pandas, no network library, no command line; importing all loads no extras."
     toolchain, extras = {"nbdev", "fastcore", "execnb"}, {"mne", "transformers", "datasets", "sae_lens", "sparsify"}
-    extras |= {"tensorboard", "wandb"}
+    extras |= {"tensorboard", "wandb", "accelerate"}
     light = loaded_by("import mfr")
     waits = {"matplotlib", "pandas", "seaborn", "tyro", "jinja2", "huggingface_hub"}
     assert not (toolchain | extras | waits) & light

@@ -6,7 +6,7 @@ import pytest
 from contextlib import chdir
 from contextlib import redirect_stdout
 from mfr.cli import main
-from mfr.record import read_record
+from mfr.sitting import read_record
 from pathlib import Path
 from mfr.repeat import arguments_again, repeated
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from mfr.glossary import GLOSSARY
 from mfr.glossary import Html
 from mfr.glossary import WORD
-from mfr.record import given
 from mfr.runs import RunFolder
+from mfr.sitting import given
 from pathlib import Path
 from mfr.report import Part, Report, cell, html, table
 

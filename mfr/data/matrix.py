@@ -24,7 +24,7 @@ from ..files import inside, load_meta, mapped, mapped_tensor, read_json, reading
 # %% auto #0
 __all__ = ['FLOATS', 'OPENERS', 'UNPACKED', 'open_safetensors', 'open_pt', 'Stretch', 'native', 'torch_type', 'open_at_most',
            'Joined', 'places_in', 'as_rows', 'open_arrow', 'join', 'open_file', 'natural', 'listed', 'files_in',
-           'open_folder', 'open_rows']
+           'open_folder', 'open_rows', 'mixed', 'Scattered']
 
 # %% ../../nbs/07_matrix.ipynb #eac75cf9
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -253,3 +253,38 @@ def open_rows(
     if path.is_dir(): return open_folder(path, tensor)
     if path.is_file(): return open_file(path, tensor)
     raise FileNotFoundError(f"activations: expected a file or a folder of rows, {path} is not a file or a folder")
+
+# %% ../../nbs/07_matrix.ipynb #6e4bb5fe
+def mixed(
+    half: np.ndarray,  # of unsigned integers
+    key: int,  # of a round
+) -> np.ndarray:
+    "A function of each number that looks like chance: the last steps of splitmix64."
+    x = half + np.uint64(key)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+# %% ../../nbs/07_matrix.ipynb #ddc13d58
+class Scattered:
+    "A random permutation of the first numbers, of which any part is computed when it is asked for."
+
+    def __init__(
+        self,
+        n: int,  # numbers
+        seed: int | list[int],  # names the permutation
+    ):
+        self.n, self.bits = n, np.uint64(max(1, -(-(n - 1).bit_length() // 2)))  # of half a number
+        self.keys = np.random.default_rng(seed).integers(2**63, size=4)
+
+    def once(self, x: np.ndarray) -> np.ndarray:
+        "Four rounds."
+        low = (np.uint64(1) << self.bits) - np.uint64(1)
+        left, right = x >> self.bits, x & low
+        for key in self.keys: left, right = right, left ^ (mixed(right, key) & low)
+        return (left << self.bits) | right
+
+    def __getitem__(self, places: slice) -> np.ndarray:
+        x = self.once(np.arange(*places.indices(self.n), dtype=np.uint64))
+        while (out := x >= self.n).any(): x[out] = self.once(x[out])
+        return x.astype(np.int64)

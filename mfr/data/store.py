@@ -10,9 +10,11 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
@@ -21,10 +23,11 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..checks import at_least
+from .matrix import Scattered
 from ..files import check_said, inside, read_json, reading, replacing, shapes_in, write_whole
 
 # %% auto #0
-__all__ = ['MANIFEST', 'Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest',
+__all__ = ['MANIFEST', 'LISTED', 'Group', 'dealt', 'grouped', 'save_manifest', 'read_manifest', 'value_at', 'open_manifest',
            'file_checksum', 'sized', 'intact', 'add_shard', 'refuse_damaged', 'open_shard', 'Shards', 'chosen', 'Block',
            'shuffled_blocks', 'company', 'read_blocks', 'apart', 'read_later', 'Store']
 
@@ -253,6 +256,9 @@ class Block(NamedTuple):
     start: int  # first row
     stop: int  # row behind the last
 
+# %% ../../nbs/11_store.ipynb #8adde8df
+LISTED = 2**20  # blocks, of which a random order is drawn; it takes 50 MB
+
 # %% ../../nbs/11_store.ipynb #c6bb49a6
 def shuffled_blocks(
     entries: list[dict],  # of the shards
@@ -261,15 +267,16 @@ def shuffled_blocks(
     seed: int,  # of the order
 ) -> Iterator[list[Block]]:  # without end
     "Pass after pass, the blocks of all shards in random order, as many at a time as fill the buffer."
-    blocks = []
-    for number, entry in enumerate(entries):
-        starts = range(0, entry["rows"], block)
-        blocks += [Block(number, start, min(start + block, entry["rows"])) for start in starts]
-    at_a_time = max(1, buffer // block)
-    rng = random.Random(seed)
-    while True:
-        order = rng.sample(blocks, len(blocks))
-        for first in range(0, len(order), at_a_time): yield order[first : first + at_a_time]
+    counts = np.array([-(-entry["rows"] // block) for entry in entries])
+    ends, at_a_time, rng = counts.cumsum(), max(1, buffer // block), random.Random(seed)
+    total = int(ends[-1])
+    for number in count():
+        order = rng.sample(range(total), total) if total <= LISTED else Scattered(total, [seed, number])
+        for first in range(0, total, at_a_time):
+            places = np.asarray(order[first : first + at_a_time])
+            shards = np.searchsorted(ends, places, side="right")
+            starts = (places - (ends - counts)[shards]) * block
+            yield [Block(i, r, min(r + block, entries[i]["rows"])) for i, r in zip(shards.tolist(), starts.tolist())]
 
 # %% ../../nbs/11_store.ipynb #777d4764
 def company(

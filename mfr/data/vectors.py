@@ -17,11 +17,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..checks import within
-from .matrix import Joined, open_rows
+from .matrix import Joined, Scattered, open_rows
 
 # %% auto #0
 __all__ = ['DRAWN', 'as_float32', 'sample_checksum', 'size_of', 'identity', 'Rows', 'Found', 'found_in', 'Spread', 'spread_of',
-           'merged', 'RowCheck', 'check_rows', 'in_blocks', 'mixed', 'Scattered', 'row_numbers', 'Vectors']
+           'merged', 'RowCheck', 'check_rows', 'in_blocks', 'row_numbers', 'Vectors']
 
 # %% ../../nbs/13_vectors.ipynb #2eaea491
 def as_float32(rows: np.ndarray | Tensor) -> Float[Tensor, "b d"]:
@@ -183,41 +183,6 @@ def in_blocks(
     "The rows in order, a part at a time."
     size = size or max(1, 2**22 // rows.shape[1])
     for first in range(start, len(rows), size): yield as_float32(rows[first : first + size])
-
-# %% ../../nbs/13_vectors.ipynb #6e4bb5fe
-def mixed(
-    half: np.ndarray,  # of unsigned integers
-    key: int,  # of a round
-) -> np.ndarray:
-    "A function of each number that looks like chance: the last steps of splitmix64."
-    x = half + np.uint64(key)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-# %% ../../nbs/13_vectors.ipynb #ddc13d58
-class Scattered:
-    "A random permutation of the first numbers, of which any part is computed when it is asked for."
-
-    def __init__(
-        self,
-        n: int,  # numbers
-        seed: int | list[int],  # names the permutation
-    ):
-        self.n, self.bits = n, np.uint64(max(1, -(-(n - 1).bit_length() // 2)))  # of half a number
-        self.keys = np.random.default_rng(seed).integers(2**63, size=4)
-
-    def once(self, x: np.ndarray) -> np.ndarray:
-        "Four rounds."
-        low = (np.uint64(1) << self.bits) - np.uint64(1)
-        left, right = x >> self.bits, x & low
-        for key in self.keys: left, right = right, left ^ (mixed(right, key) & low)
-        return (left << self.bits) | right
-
-    def __getitem__(self, places: slice) -> np.ndarray:
-        x = self.once(np.arange(*places.indices(self.n), dtype=np.uint64))
-        while (out := x >= self.n).any(): x[out] = self.once(x[out])
-        return x.astype(np.int64)
 
 # %% ../../nbs/13_vectors.ipynb #c75ee0ae
 DRAWN = 2**24  # rows, of which a permutation is drawn; it takes 128 MB
