@@ -169,7 +169,7 @@ def as_setting(value: Any, hint: Any, name: str) -> Any:
     if isinstance(value, str) and Path in kinds: return Path(value)
     expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     if named: expected = f"{' or '.join(named)}, or none"
-    raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    raise ValueError(f"{name}: expected {expected}, got {value!r:.200}")
 
 # %% ../nbs/44_arms.ipynb #fd55b5e6
 def _fits(value: Any, kind: Any) -> bool:
