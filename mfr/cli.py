@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import platform
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from mfr.commands import (
     Output, _Capture, _DenoiseFile, _Export, _Show, _Sweep, capture, compare, compare_parts, consensus, consensus_parts,
     denoise, export, gpt2, out_of_the_way, run_study, show, study_parts, sweep,
 )
+from .interrupts import ended
 from .ranks import launched, leave, says_first, speaks
 
 # %% auto #0
@@ -218,6 +220,7 @@ def guarded(name: str, args: list[str]) -> int:
     keep_memory()
     if launched() and name not in TOGETHER:
         return complain(f"{name}: expected one process, torchrun has started {os.environ['WORLD_SIZE']}")
+    if launched(): signal.signal(signal.SIGTERM, ended)
     try:
         with warnings.catch_warnings(), heard():
             warnings.showwarning = note
