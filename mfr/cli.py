@@ -260,7 +260,8 @@ def guarded(name: str, args: list[str]) -> int:
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
     "While it lasts, SIGTERM, which a scheduler sends, is what Ctrl-C is."
-    def stop(*_: Any): raise KeyboardInterrupt
+    said = "torchrun has ended this process, as it does when another is gone; --resume goes on from the last checkpoint"
+    def stop(*_: Any): raise KeyboardInterrupt(said if launched() else "")
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop) if main else None
     try: yield

@@ -51,9 +51,9 @@ def worker(kind: str, folder: Path) -> None:
     warm = Trainer(part(SAEConfig(**size | {"d_hidden": 64}), SEED), TrainConfig(steps=2, mutual=Mutual(nearest=0)))
     for x in batches[:2]: warm.step(x)  # the loops are compiled
     del warm
-    before, moved = held(), now().moved
+    before = held()
     trainer = Trainer(part(SAEConfig(**size), SEED), TrainConfig(steps=STEPS, mutual=Mutual(), log_every=STEPS))
-    seconds = []
+    moved, seconds = now().moved, []
     for x in batches:
         began = time.perf_counter()
         trainer.step(x)
