@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .checks import one_of
 from .code import Code, arrays, by_loops, dot_pairs, loops, offsets_of, pair_by_pair, take
+from .similarity import lengths
 
 # %% auto #0
 __all__ = ['Precision', 'BLOCK', 'RULES', 'fast_bf16', 'ordered_keys', 'guesses', 'screening', 'products', 'intervals', 'screens',
@@ -120,8 +121,8 @@ def intervals(
     low: bool = False,  # what bfloat16 says is taken as it is
 ) -> tuple[Float[Tensor, "b"], Float[Tensor, "f"]]:  # lengths, margin: an entry is off by at most their product
     "How far off products in bfloat16 may be."
-    lengths, rows = torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(W, dim=1)
-    return lengths, torch.zeros_like(rows) if low else screening().margin_of(rows, x.shape[1])
+    of_x, of_W = lengths(x)[:, 0], lengths(W)[:, 0]
+    return of_x, torch.zeros_like(of_W) if low else screening().margin_of(of_W, x.shape[1])
 
 # %% ../nbs/21_select.ipynb #9d3aa260
 def screens(x: Tensor, low: bool) -> bool:
