@@ -42,7 +42,7 @@ def said(capsys, *args):
 def test_fifty_kills(tmp_path):
     "Trainings and captures are killed at drawn instants, in the middle of every kind of file; the same bits each time."
     command = [sys.executable, KILLS, tmp_path / "kills.json", "--kills", "50", "--seed", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENV)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENV, timeout=400)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads((tmp_path / "kills.json").read_text())
     assert found["kills"] == 50 and all(what.endswith("the same bits") for what in found["runs compared"])

@@ -23,10 +23,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 import numba
 import torch
+from tqdm import tqdm
 
 import mfr
 from mfr.cli import read_command
@@ -161,6 +163,7 @@ def drawn(rng: random.Random, program: Program, whole: float) -> Plan:
 def lives(program: Program, name: str, kills: int, seed: int, place: Path) -> Iterator[tuple[str, str]]:
     "What happened, again and again: (kind, instant) of a kill, or ('', what became of a run)."
     rng, log, run, killed = random.Random(f"{name} {seed}"), place / "log", 0, 0
+    tqdm.set_lock(RLock())  # its own is shared by what is forked: a process that is killed may hold it for ever
     program.run(place / "whole")  # here, so that those which are forked find everything loaded
     expected, began = program.kept(place / "whole"), time.monotonic()
     live(program, place / "timed", None, seed, log)
