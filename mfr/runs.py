@@ -62,13 +62,14 @@ def is_empty(
 # %% ../nbs/42_runs.ipynb #79dd2fea
 def check_free(
     folder: Path,  # to be written to for the first time
+    resumable: bool = True,  # could a run there be gone on with?
 ) -> None:
     "A FileExistsError unless the folder is new or empty."
     if is_empty(folder):
         return
     raise FileExistsError(
         f"out: expected a new or empty folder, {folder} exists; "
-        "pass --overwrite to replace that run, --resume to go on with it, or another --out"
+        f"pass --overwrite to replace that run, {'--resume to go on with it, ' * resumable}or another --out"
     )
 
 # %% ../nbs/42_runs.ipynb #f5090956
@@ -133,6 +134,7 @@ class RunFolder:
     overwrite: bool = False  # replace the run that is there
     resume: bool = False  # go on with the run that is there
     may_differ: Sequence[str] = ()  # keys of the configuration in which a resumed run may differ
+    parts: Sequence[str] = ("figures", "stacks", "checkpoints")  # folders in it; what is resumed has checkpoints
     begun: bool = field(default=False, init=False)  # was anything written?
 
     def __post_init__(self):
@@ -167,7 +169,7 @@ def check_folder(
     elif run.overwrite:
         check_replaceable(run.folder)
     else:
-        check_free(run.folder)
+        check_free(run.folder, "checkpoints" in run.parts)
     check_writable(run.folder)
 
 # %% ../nbs/42_runs.ipynb #2e5c452c
@@ -190,12 +192,12 @@ def begin(
     run.folder.mkdir(parents=True, exist_ok=True)
     run.lock.take()
     if not run.overwrite and not run.resume:
-        check_free(run.folder)  # another may have begun since
+        check_free(run.folder, "checkpoints" in run.parts)  # another may have begun since
     run.begun = True
     if run.overwrite:
         for own in reversed(own_files(run.folder)):  # cut off here, it is still the folder of a run
             remove(own)
-    for name in ("figures", "stacks", "checkpoints"):
+    for name in run.parts:
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     write_whole(run.folder / "config.json", json.dumps(run.config, indent=2) + "\n")
     add_sitting(run.folder)

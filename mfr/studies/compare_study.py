@@ -133,7 +133,7 @@ def run_compare(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # a row an SAE; the conclusion in `.attrs`
     "Compare, and write the report and its numbers."
-    folder = RunFolder(options.out, study, options.overwrite, options.resume)
+    folder = RunFolder(options.out, study, options.overwrite, parts=("figures",))
     table = compared(study, options.device)
     with undo_if_empty(folder):
         folder.write("members.csv", table.to_csv(index=False))

@@ -208,7 +208,7 @@ def run_consensus(
     options: RunOptions,  # where
 ) -> pd.DataFrame:  # what support is worth; the headline in `.attrs`
     "Compare, and write report, tables and the consensus' directions."
-    folder = RunFolder(options.out, study, options.overwrite, options.resume)
+    folder = RunFolder(options.out, study, options.overwrite, parts=("figures",))
     dictionaries = dictionaries_of(study, options.device)
     verdict = judge(dictionaries, study.threshold, study.level)
     shares, table = reappearance(verdict.left_out), two_by_two(dictionaries, verdict.found)
