@@ -171,7 +171,7 @@ def read_checkpoint(
         return Kept(json.loads(tensors.pop("trainer").numpy().tobytes()), tensors)
     except OSError: raise  # it is there and cannot be opened
     except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, RecursionError) as e:
-        why = "it has no checksum" if isinstance(e, LookupError) else e
+        why = "it has no checksum" if isinstance(e, LookupError) else str(e)[:200]
         raise Damaged(f"{path}: expected a whole checkpoint, it is damaged ({why})") from e
 
 # %% ../nbs/41_checkpoint.ipynb #82c99817

@@ -59,4 +59,4 @@ def one_of(
     said = [repr(option) for option in options]
     choice = " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
     for name, value in values.items():
-        if value not in options: raise ValueError(f"{name}: expected {choice}, got {value!r}")
+        if value not in options: raise ValueError(f"{name}: expected {choice}, got {value!r:.80}")

@@ -128,7 +128,6 @@ def check_writable(
 @dataclass
 class RunFolder:
     "The folder of one run: opened without harm to what is there, made when its path is first asked for."
-
     folder: Path  # made if need be
     config: Mapping  # or a dataclass: what the run is
     overwrite: bool = False  # replace the run that is there

@@ -34,6 +34,7 @@ import mfr
 from mfr.cli import read_command
 from mfr.data.capture import CaptureConfig, capture_to_store
 from mfr.data.tiny_gpt2 import load_tiny
+from mfr.studies.synthetic_study import agreement_part
 from mfr.study import run as run_one
 
 SIZES = "--data.d-in 16 --data.n-features 24 --data.n-active 3 --d-hidden 24 --k 3 --n 2 --batch-size 32 --test-rows 64"
@@ -44,6 +45,7 @@ KINDS = {  # of files of a run, by what stands in their path
     "measured": r"measured/", "shard": r"shard-\d+", "manifest": r"manifest\.json", "config": r"/config\.json",
     "figure": r"figures/", "report": r"report\.html", "results": r"\.(csv|json)",
 }  # fmt: skip
+PATIENCE = 300  # seconds that a life may take
 INSTANTS = "half written", "before it has its name", "after it has its name"
 
 
@@ -77,7 +79,8 @@ def training() -> Program:
     def run(folder: Path) -> None:
         where = replace(options, out=folder, resume=(folder / "config.json").exists())
         asked = study.study(where)
-        run_one(replace(asked, sections=asked.sections[:1]), where, study)  # one figure is as good as six
+        one_figure = (agreement_part,)  # as good as six
+        run_one(replace(asked, sections=one_figure), where, study)
 
     def kept(folder: Path) -> dict[str, object]:
         files = [*folder.glob("stacks/*/*"), *(folder / f"{name}.csv" for name in ("history", "members", "latents"))]
@@ -135,6 +138,8 @@ def live(program: Program, folder: Path, plan: Plan | None, seed: int, log: Path
     if not (process := os.fork()):
         with open(log, "wb") as file:
             for stream in (1, 2): os.dup2(file.fileno(), stream)
+        tqdm.set_lock(RLock())  # that of all processes would stay taken by one that is killed
+        signal.alarm(PATIENCE)
         try:
             if plan and plan.kind: hook(plan, seed, lambda word: os.write(tell, word.encode()))
             program.run(folder)
@@ -154,7 +159,7 @@ def live(program: Program, folder: Path, plan: Plan | None, seed: int, log: Path
 
 def drawn(rng: random.Random, program: Program, whole: float) -> Plan:
     "An instant; `whole` is how many seconds a run takes."
-    if rng.random() < 0.3: return Plan("", "at any time", 0, rng.uniform(0, whole))
+    if rng.random() < 0.3: return Plan("", "at any time", 0, whole * rng.random() ** 2)  # who goes on has less to do
     many = {"checkpoint": 16, "results": 6, "shard": 4, "manifest": 4}
     kind = rng.choice(program.kinds)
     return Plan(kind, rng.choice(INSTANTS), rng.randint(1, many.get(kind, 1)), 0.0)
@@ -163,7 +168,6 @@ def drawn(rng: random.Random, program: Program, whole: float) -> Plan:
 def lives(program: Program, name: str, kills: int, seed: int, place: Path) -> Iterator[tuple[str, str]]:
     "What happened, again and again: (kind, instant) of a kill, or ('', what became of a run)."
     rng, log, run, killed = random.Random(f"{name} {seed}"), place / "log", 0, 0
-    tqdm.set_lock(RLock())  # its own is shared by what is forked: a process that is killed may hold it for ever
     program.run(place / "whole")  # here, so that those which are forked find everything loaded
     expected, began = program.kept(place / "whole"), time.monotonic()
     live(program, place / "timed", None, seed, log)
@@ -171,11 +175,11 @@ def lives(program: Program, name: str, kills: int, seed: int, place: Path) -> It
     while True:
         plan = drawn(rng, program, whole) if killed < kills else None
         status, kind = live(program, place / f"{run}", plan, rng.randrange(2**32), log)
-        if os.WIFSIGNALED(status):
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             killed += 1
             yield kind, plan.instant if plan else "by somebody else"
             continue
-        if status: yield "", f"failed: {log.read_text().strip().splitlines()[-1]}"
+        if status: yield "", f"failed: {(log.read_text().strip().splitlines() or ['without a word'])[-1]}"
         else:
             found = program.kept(place / f"{run}")
             other = sorted(name for name in found | expected if found.get(name) != expected.get(name))
