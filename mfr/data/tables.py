@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import ENOSPC
@@ -146,15 +147,18 @@ def open_parquet(
         table = parquet.ParquetFile(path, memory_map=True)
         names = columns_of(table.schema_arrow, tensor, path)
         if not table.metadata.num_rows: raise ValueError(f"{path}: expected at least one row, got none")
-        check_swelling(path, most_bytes(table.metadata))
+        check_swelling(path, most_bytes(table, names))
         return unpacked((matrix_of(batch, names, path) for batch in table.iter_batches(256, columns=names)), path)
 
 # %% ../../nbs/06_tables.ipynb #82f5c681
-def most_bytes(metadata: pq.FileMetaData) -> int:
-    "What the largest column of a table may take, in bytes, by its metadata."
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    values = [[group.column(c).num_values for group in groups] for c in range(metadata.num_columns)]
-    return 8 * max((sum(map(abs, column)) for column in values), default=0)
+def most_bytes(table: pq.ParquetFile, names: list[str]) -> int:
+    "What the largest of some columns may take, in bytes, by the metadata of their parts."
+    metadata, most = table.metadata, Counter()
+    columns = [c for c in range(metadata.num_columns) if metadata.schema.column(c).path.split(".")[0] in names]
+    for i in range(metadata.num_row_groups):
+        next(table.iter_batches(1, [i], names, use_threads=False), None)  # or damage here would end the process
+        for c in columns: most[c] += abs(metadata.row_group(i).column(c).num_values)
+    return 8 * max(most.values(), default=0)
 
 # %% ../../nbs/06_tables.ipynb #2cfbd706
 def unpacked(
