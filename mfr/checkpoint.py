@@ -20,15 +20,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .files import check_depth, check_said, check_tensors, is_of, on_disk, reading, replacing, shortly
-from .ranks import now
+from .ranks import gathered, now
 from .reinit import Restart, load_state, state_of
 from .terms import settings
 from .train import Trainer
 
 # %% auto #0
 __all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'checksum', 'one_before',
-           'is_there', 'own_file', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'last_whole', 'check_state',
-           'check_alike', 'load_checkpoint']
+           'is_there', 'own_file', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'step_of', 'last_whole',
+           'check_state', 'check_alike', 'of_one_step', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
 def pack(
@@ -174,6 +174,11 @@ def read_checkpoint(
         why = "it has no checksum" if isinstance(e, LookupError) else str(e)[:200]
         raise Damaged(f"{path}: expected a whole checkpoint, it is damaged ({why})") from e
 
+# %% ../nbs/41_checkpoint.ipynb #cabeaed4
+def step_of(kept: Kept) -> int:
+    "The step at which a checkpoint was taken."
+    return kept.said["state"]["pairs"][0][1]
+
 # %% ../nbs/41_checkpoint.ipynb #82c99817
 def last_whole(
     path: Path,  # from `save_checkpoint`
@@ -187,8 +192,9 @@ def last_whole(
         if not before.exists(): raise Damaged(f"{e}; there is none before it, without that file it begins anew") from e
         try: kept = read_checkpoint(before)
         except Damaged: raise Damaged(f"{e}, and so is {before}; without both files it begins anew") from e
-        warnings.warn(f"{e}; the one before it is taken up, at step {kept.said['state']['pairs'][0][1]}", stacklevel=3)
-    with suppress(OSError): os.replace(path, path.with_suffix(".damaged"))  # or it would be the next one before
+        warnings.warn(f"{e}; the one before it is taken up, at step {step_of(kept)}", stacklevel=3)
+    if not now().rows.place:
+        with suppress(OSError): os.replace(path, path.with_suffix(".damaged"))  # or it would be the next one before
     return kept
 
 # %% ../nbs/41_checkpoint.ipynb #1c9b5d5c
@@ -225,6 +231,18 @@ def check_alike(
     if isinstance(mine, dict):
         for key in mine: check_alike(path, got[key], mine[key], f"{place}.{key}")
 
+# %% ../nbs/41_checkpoint.ipynb #d663c4a1
+def of_one_step(
+    path: Path,  # of the part of this rank
+    kept: Kept,  # what it holds
+) -> Kept:
+    "The last checkpoint of which all ranks have their part; ValueError where there is none."
+    if now().members.size == 1: return kept
+    def steps(): return torch.cat(gathered(torch.tensor([step_of(kept)]), now().all)).tolist()
+    if step_of(kept) > min(steps()): kept = read_checkpoint(one_before(path))
+    if len(at := set(steps())) > 1: raise ValueError(f"{path}: expected parts of one checkpoint, of steps {sorted(at)}")
+    return kept
+
 # %% ../nbs/41_checkpoint.ipynb #f55dcde1
 def load_checkpoint(
     trainer: Trainer,  # with the same stack and configuration, but for the number of steps
@@ -232,12 +250,12 @@ def load_checkpoint(
 ) -> Trainer:  # the same trainer, where the other was
     "Take up the run that was saved; ValueError where stack or configuration is another, but for the number of steps."
     path, device = own_file(path), trainer.stack.W.device
-    said, tensors = last_whole(path)
+    said, tensors = of_one_step(path, last_whole(path))
     check_depth(path, said)
     check_said(path, said, {"state": dict, "settings": {"sae": dict, "train": dict}})
     if found := difference(said["settings"], settings_of(trainer)):
         place, old, new = found
-        raise ValueError(f"{place.split('.', 1)[1]}: expected {shortly(old)} as in {path}, got {shortly(new)}")
+        raise ValueError(f"{place.split('.', 1)[1]}: expected {old!r:.200} as in {path}, got {new!r:.200}")
     with reading(path, "the state of such a training"):
         state = unpack(said["state"], {name: t.to(device, copy=True) for name, t in tensors.items()})
         check_state(path, state, trainer)

@@ -99,14 +99,17 @@ class _Repeat:
 # %% ../nbs/90_cli.ipynb #5ea1f87e
 def repeat(c: _Repeat, output: Output) -> None:
     "Run a command once more, and tell what came out differently."
-    from mfr.sitting import read_record
-    from mfr.repeat import arguments_again, repeated
+    from mfr.repeat import arguments_again, numbers_of, repeated
     from mfr.show import tell
+    from mfr.sitting import read_record
 
     new = c.out or c.run.with_name(f"{c.run.name}-again")
+    if new.exists(): raise FileExistsError(f"out: expected a new folder, {new} exists; pass another --out")
     record = read_record(c.run)
     args = arguments_again(record, new.absolute())
+    numbers_of(c.run)  # a run that has none is refused before it is repeated
     with chdir(record["sittings"][-1]["folder"]), redirect_stdout(None): status = main(args)
+    if status == 130: raise KeyboardInterrupt
     if status: raise ValueError(f"run: expected a command that works again, mfr {shlex.join(args)} did not")
     tell(repeated(c.run, new), output.json)
 

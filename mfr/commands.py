@@ -49,11 +49,12 @@ def run_and_tell(
     output: Output,
 ) -> None:
     "Run a study and print what it found."
+    from mfr.ranks import speaks
     from mfr.show import found_in, tell
     from mfr.study import run
 
     stream = sys.stderr if output.json else sys.stdout
-    for one in study.notes: print(f"note: {one}", file=stream)
+    for one in study.notes if speaks() else (): print(f"note: {one}", file=stream)
     with out_of_the_way(output): run(study, options, config)
     tell(found_in(options.out), output.json, study.notes)
 
@@ -106,6 +107,7 @@ def capture(c: _Capture) -> None:
     from mfr.data.language import documents
     from mfr.data.tiny_gpt2 import python_text
     from mfr.runs import check_writable
+    from mfr.sitting import Lock
 
     quiet()
     at_least(1, path=len(c.path), at_once=c.at_once)
@@ -115,9 +117,13 @@ def capture(c: _Capture) -> None:
     texts = python_text() if c.text == "python" else documents(c.text)
     sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
     folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
+    c.out.mkdir(parents=True, exist_ok=True)
+    lock = Lock(c.out)
+    lock.take()
     try: stores = capture_to_stores(model, sequences, folders, c.at_once)
     except KeyboardInterrupt as e:
         raise KeyboardInterrupt(f"interrupted: the shards in {c.out} are kept, the same command goes on") from e
+    finally: lock.release()
     for store in stores:
         print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
 

@@ -72,7 +72,7 @@ def _keep(row, found, scratch, n, k):
         equal -= tie
         found[m] = found[a]
         m += scratch[a] > last or tie
-    return m
+    return min(m, k)  # more where something is infinite, which nothing can separate from the rest
 
 # %% ../nbs/02_compiled.ipynb #44e170f2
 @njit(cache=True)

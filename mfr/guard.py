@@ -76,7 +76,7 @@ class Guard:
 # %% ../nbs/39_guard.ipynb #0e3a4590
 def leave_out(guard: Guard, bad: Tensor, t: int) -> None:
     "If the batch is bad, have the optimiser skip it, and note its number; without waiting for the device."
-    bad, (many, first) = summed(bad.long()) > 0, guard.left_out
+    bad, (many, first) = summed(bad.long(), now().all) > 0, guard.left_out
     guard.optimizer.found_inf = bad.float()  # pyright: ignore
     first += (bad & (many == 0)) * (t + 1)
     many += bad

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .mutual import FIRST, WORTH, Matches, Matching, Mutual, MutualSettings, _partners, choose_alpha, warmup
-from .ranks import anywhere, gathered, handed, is_main, now, slice_of, summed
+from .ranks import alone, anywhere, gathered, handed, is_main, now, slice_of, summed
 from .reinit import Restart
 from .sae import Pass, SAEConfig, SAEStack, start
 from .saving import save
@@ -64,7 +64,8 @@ def save_whole(
     overwrite: bool = False,
 ) -> None:
     "Save all members as one stack, which `mfr.load` reads as any other."
-    if whole := whole_stack(stack): save(whole, path, overwrite)
+    if whole := whole_stack(stack):
+        with alone(): save(whole, path, overwrite)
 
 # %% ../nbs/38_members.ipynb #c0b18d0f
 class _SpreadPenalty(torch.autograd.Function):
@@ -115,7 +116,7 @@ def _found(D: Float[Tensor, "n f d"], matching: Matching, nearest: int, first: i
             mine, there = D[i - first], theirs
             a, b = (i, j) if matching == "max" or i < j else (j, i)
             found[a, b] = _partners(*((mine, there) if a == i else (there, mine)), matching, nearest)
-    names = gathered(torch.tensor(list(found)).view(-1, 2), now().members)
+    names = gathered(torch.tensor(list(found), dtype=torch.long).view(-1, 2), now().members)
     values = gathered(torch.stack(list(found.values())) if found else D.new_zeros(0, D.shape[1], dtype=torch.long),
                       now().members)
     return {(int(a), int(b)): partner for ab, block in zip(names, values) for (a, b), partner in zip(ab, block)}

@@ -377,7 +377,7 @@ def check_same(
     tensors: Iterable[Tensor],  # the weights
     step: int,
 ) -> None:
-    "RuntimeError unless the ranks that hold the same members have the same weights."
+    "ValueError unless the ranks that hold the same members have the same weights."
     if now().rows.size == 1: return
     mine = checksum(tensors)
     if smallest(mine.clone()) != -smallest(-mine):

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import torch
 
-from .files import read_json, read_tensors
+from .files import read_json, read_tensors, shortly
 from .sitting import read_record
 from .result import finite
 from .runs import flat
 from .show import Found
 
 # %% auto #0
-__all__ = ['arguments_again', 'changes', 'numbers_of', 'apart', 'weights_apart', 'repeated', 'verdict']
+__all__ = ['MAKE_RUNS', 'arguments_again', 'changes', 'numbers_of', 'apart', 'weights_apart', 'repeated', 'verdict']
 
 # %% ../nbs/79_repeat.ipynb #9708df71
+MAKE_RUNS = "synthetic", "train", "gpt2", "eeg", "sweep", "compare", "consensus"
+
+
 def arguments_again(
     record: dict,  # of a run
     out: Path,  # folder of the new run
@@ -27,6 +30,9 @@ def arguments_again(
     "The last command that worked on a run, with another folder; ValueError where no command made it."
     given = record["sittings"][-1]["arguments"] if record["sittings"] else None
     if not given: raise ValueError("run: expected one that a command `mfr ...` has made; its record names none")
+    if given[0] not in MAKE_RUNS or not all(isinstance(one, str) for one in given):
+        expected = ' or '.join(MAKE_RUNS)
+        raise ValueError(f"run: expected {expected} as the command in its record, got {shortly(given[0])}")
     kept, rest = [], iter(given)
     for one in rest:
         if one == "--out": next(rest, None)
@@ -61,12 +67,12 @@ def apart(old: dict[str, float], new: dict[str, float]) -> dict:  # a row
 
 # %% ../nbs/79_repeat.ipynb #8e8c942d
 def weights_apart(old: Path, new: Path) -> dict:  # a row
-    "How far the weights of a stack are from those of another."
-    if not (new / "model.safetensors").is_file(): return apart({old.name: 1.0}, {})
-    before, after = (read_tensors(folder / "model.safetensors") for folder in (old, new))
+    "How far the tensors of a file are from those of another."
+    if not (old.is_file() and new.is_file()): return apart({old.parent.name: 1.0}, {})
+    before, after = read_tensors(old), read_tensors(new)
     differ = [name for name, t in before.items() if name not in after or not torch.equal(t, after[name])]
     shapes = all(name in after and before[name].shape == after[name].shape for name in differ)
-    far = [(before[name] - after[name]).abs().max().item() for name in differ] if shapes else [torch.inf]
+    far = [(before[name] - after[name]).abs().nan_to_num(0).max().item() for name in differ] if shapes else [torch.inf]
     where = differ[0] if differ else ""
     return {"compared": len(before), "differ": len(differ), "by at most": max(far, default=0.0), "where": where}
 
@@ -77,9 +83,9 @@ def repeated(
 ) -> Found:
     "Two runs that should be one."
     rows = [{"": "figures"} | apart(numbers_of(old), numbers_of(new))]
-    for stack in sorted((old / "stacks").glob("*/model.safetensors")):
-        name = stack.parent.name
-        rows.append({"": f"weights of {name}"} | weights_apart(stack.parent, new / "stacks" / name))
+    kinds = "stacks/*/model.safetensors", "consensus.safetensors"
+    for file in sorted({file.relative_to(run) for run in (old, new) for kind in kinds for file in run.glob(kind)}):
+        rows.append({"": f"weights of {file.parent.name or file.stem}"} | weights_apart(old / file, new / file))
     same, lines = not any(row["differ"] for row in rows), changes(read_record(old), read_record(new))
     about = [f"{old} and {new}"] + (["What has changed:", *(f"  {line}" for line in lines)] if lines else [])
     table = [row | {"by at most": f"{row['by at most']:.2g}"} for row in rows]

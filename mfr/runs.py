@@ -128,6 +128,7 @@ def check_writable(
 @dataclass
 class RunFolder:
     "The folder of one run: opened without harm to what is there, made when its path is first asked for."
+
     folder: Path  # made if need be
     config: Mapping  # or a dataclass: what the run is
     overwrite: bool = False  # replace the run that is there
@@ -137,8 +138,7 @@ class RunFolder:
     begun: bool = field(default=False, init=False)  # was anything written?
 
     def __post_init__(self):
-        self.folder = Path(self.folder)
-        self.config = as_json(self.config)
+        self.folder, self.config = Path(self.folder), as_json(self.config)
         self.lock = Lock(self.folder)
         on_main(partial(check_folder, self))
 

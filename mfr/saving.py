@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .checks import at_least
 from .files import check_said, check_tensors, inside, on_disk, read_json, read_tensors, replacing, shapes_in
-from .ranks import is_main
+from .ranks import is_main, now
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
@@ -31,6 +31,7 @@ def save(
 ) -> Path:  # the folder
     "Write `config.json` and `model.safetensors`, whole or not at all."
     path = Path(path)
+    if now().members.size > 1: raise ValueError("stack: expected all members, this rank has some; see save_whole")
     if not is_main(): return path
     if (path / "config.json").exists() and not overwrite:
         raise FileExistsError(

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import mfr
-from .files import read_json, write_whole
+from .files import check_said, read_json, write_whole
 from .ranks import launched
 
 try: import fcntl
@@ -102,7 +102,10 @@ def read_record(
 ) -> dict:  # "sittings", "data"
     "What a run has recorded; nothing yet for one without."
     file = folder / "record.json"
-    return read_json(file) if file.is_file() else {"sittings": [], "data": {}}
+    if not file.is_file(): return {"sittings": [], "data": {}}
+    record = read_json(file)
+    check_said(file, record, {"sittings": [{"arguments": (list, type(None)), "folder": str}], "data": dict})
+    return record
 
 # %% ../nbs/28_sitting.ipynb #2b6901a7
 def add_sitting(

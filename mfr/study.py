@@ -168,8 +168,8 @@ def examined(
     measured, mine = path / "measured" / name, session.stack_folder(arm, seed)
     if bears(mine, name): session.stacks.setdefault(name, mine)
     if main_says(measured.exists() and name in session.stacks):
-        if is_main() and session.stacks[name] != mine and not bears(mine, name):
-            copy_stack(session.stacks[name], mine)
+        if main_says(session.stacks[name] != mine and not bears(mine, name)):
+            on_main(partial(copy_stack, session.stacks[name], mine))
     else:
         trained = train_arm(session, arm, seed)
         on_main(partial(_measured, session, trained, measured))
@@ -240,12 +240,12 @@ def run(
         parts = []
         for seed in range(study.seed, study.seed + study.seeds):
             sources = [session.sources(seed, arm) for arm in study.arms]
-            if is_main(): add_data(folder.path, seed, {source.name: source.key for source in sources})
+            on_main(lambda: add_data(folder.path, seed, {source.name: source.key for source in sources}))
             parts += [examined(session, arm, seed) for arm in study.arms]
             parts.append(examined_rivals(session, seed))
         result = Result(study, folder.path, gathered(parts), session.sources)
         on_main(partial(publish, result, folder))
-    if is_main(): shutil.rmtree(folder.folder / "activations", ignore_errors=True)  # what sources can make again
+        if is_main(): shutil.rmtree(folder.path / "activations", ignore_errors=True)  # what sources can make again
     return result
 
 # %% ../nbs/60_study.ipynb #728901a3

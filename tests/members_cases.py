@@ -1,4 +1,4 @@
-"""Small trainings of four members that stand on several ranks: `torchrun ... tests/members_cases.py FOLDER M`."""
+"""Small trainings of four members, or two, on several ranks: `torchrun ... tests/members_cases.py FOLDER M`."""
 import sys
 from pathlib import Path
 
@@ -17,6 +17,7 @@ CASES = {
     "nearest": dict(mutual=Mutual(**MFR, nearest=4)),
     "max": dict(mutual=Mutual(**MFR, matching="max", renew=4), aux=AuxK(k_aux=4, dead_after=120, every=2)),
     "restarts": dict(mutual=Mutual(**MFR), restarts=Restarts(most=2, limit=0.05, window=12, every=4)),
+    "two": dict(mutual=Mutual(**MFR, nearest=0, renew=4)),
     "by the loss": dict(mutual=Mutual(**MFR | {"relative_to": "loss", "weight": 0.5})),
 }
 FEW = ("one-to-one", "max")  # of two ranks by two
@@ -24,7 +25,8 @@ STEPS = 16
 
 
 def trainer_of(name):
-    config = SAEConfig(d_in=12, d_hidden=20, k=(2, 3, 3, 4), n=4, tied=name != "max")
+    ks = (2, 3) if name == "two" else (2, 3, 3, 4)
+    config = SAEConfig(d_in=12, d_hidden=20, k=ks, n=len(ks), tied=name != "max")
     return Trainer(part(config, seed=1).double(), TrainConfig(steps=STEPS, lr=0.01, log_every=4, **CASES[name]))
 
 
@@ -33,6 +35,8 @@ def of(name, size, folder):
     folder.mkdir(exist_ok=True)
     trainer = rc.trained(trainer_of(name), size, STEPS // 2)
     save_checkpoint(trainer, folder / f"{name}.safetensors")
+    rc.trained(trainer, size, STEPS // 2 + 2)
+    if is_main(): save_checkpoint(trainer, folder / f"{name}.safetensors")  # the others are cut off before they do
     trainer = rc.trained(load_checkpoint(trainer_of(name), folder / f"{name}.safetensors"), size, STEPS)
     save_whole(trainer.stack, folder / name)
     return trainer.history.rows, [vars(r) for r in trainer.history.restarts]

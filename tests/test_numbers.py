@@ -20,7 +20,7 @@ from mfr.code import Code, code_of
 from mfr.mutual import Mutual, find_matches, mutual_penalty
 from mfr.sae import SAEConfig, SAEStack
 from mfr.similarity import unit
-from mfr.train import TrainConfig, Trainer
+from mfr.train import TrainConfig, Trainer, fit
 
 many = settings(
     max_examples=int(os.environ.get("MFR_EXAMPLES", "40")), deadline=None, derandomize="MFR_EXAMPLES" not in os.environ,
@@ -314,3 +314,14 @@ def test_no_rows(select):
     trainer = Trainer(SAEStack(SAEConfig(4, 6, 2, 2, select=select)), TrainConfig(steps=3, mutual=Mutual(), aux=AuxK()))
     before = trainer.stack.W.detach().clone()
     assert or_a_sentence(trainer.step, x) is None and trainer.stack.W.equal(before)
+
+
+@pytest.mark.parametrize("select", ["topk", "mutual", "feature"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bad", [torch.inf, -torch.inf, torch.nan])
+def test_the_last_row_is_broken(select, dtype, bad):
+    "Nothing is written beyond what is there, and the row is named."
+    stack = SAEStack(SAEConfig(12, 300, k=3, n=2, select=select)).to(dtype)
+    x = torch.randn(32, 12, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    x[31, 2] = bad
+    with pytest.raises(ValueError, match="rows 31$"): fit(stack, [x], TrainConfig(steps=1))

@@ -43,7 +43,7 @@ def test_real_recordings_and_what_is_wrong_with_some(tmp_path):
     shown = table(go(quick(source=str(corpus)), tmp_path / "run"))
     numbers = shown[["MFR", "baseline", "gain, clean: MFR"]].to_numpy(float)
     assert shown["k"].tolist() == [2, 4] and np.isfinite(numbers).all()
-    assert shown.attrs["notes"] == ["recordings: 3 used, 6 skipped, see recordings.json for the reasons"]
+    assert shown.attrs["notes"][0] == "recordings: 3 used, 6 skipped, see recordings.json for the reasons"
     said = json.loads((tmp_path / "run/recordings.json").read_text())["recordings"]
     assert [r["fate"] for r in said].count("kept") == 3 and all("reason" in r for r in said if r["fate"] == "skipped")
     assert json.loads((tmp_path / "run/metrics.json").read_text())["windows/recordings skipped"] == 3 + 3

@@ -25,7 +25,7 @@ SHORT = {
     "Python Software Foundation License": "PSF-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
-PARTS = ("gpt2", "eeg", "data", "models", "track", "interop", "bench", "dev")
+PARTS = ("gpt2", "eeg", "data", "models", "track", "ranks", "interop", "bench", "dev")
 SAYS = re.compile(r"apache|mit|bsd|isc\b|psf|mozilla|mpl|gpl|unlicense|zlib|cc0|python software", re.I)
 
 

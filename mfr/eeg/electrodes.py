@@ -114,8 +114,9 @@ def electrodes(
     as_named: bool = False,  # take every EEG channel, labelled with the name it has
 ) -> Electrodes:
     "Find the electrodes among a recording's channels; ValueError if there is none."
-    kinds = zip(raw.ch_names, raw.get_channel_types())
-    eeg = [n for n, kind in kinds if kind == "eeg" and n not in raw.info["bads"]]
+    try: kinds = raw.get_channel_types()
+    except KeyError as e: raise ValueError(f"channels: expected kinds that MNE knows, got {e}") from e
+    eeg = [n for n, kind in zip(raw.ch_names, kinds) if kind == "eeg" and n not in raw.info["bads"]]
     montage = AS_NAMED if as_named else montage_of(eeg)
     found = [(lab, n) for n in eeg if (lab := label(n, montage))]
     if not found: raise ValueError(f"no EEG channels among {listed(raw.ch_names)}")

@@ -201,8 +201,8 @@ def _open(path: Path, **options) -> BaseRaw:
     "The recording, its signals still in the file."
     check_recording(path)
     raw = import_mne().io.read_raw(path, preload=False, verbose="warning", **options)
-    parts = [inside(path.parent, Path(os.path.relpath(part, path.parent)).as_posix(), path)
-             for part in raw.filenames if part]
+    others = [part for part in raw.filenames if part and not path.samefile(part)]  # it may itself be a link to anywhere
+    parts = [inside(path.parent, Path(os.path.relpath(part, path.parent)).as_posix(), path) for part in others]
     there = sum(part.stat().st_size for part in {path, *parts} if part.is_file())
     check_swelling(path, 8 * raw.n_times * len(raw.ch_names), there)
     return raw
