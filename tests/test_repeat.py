@@ -29,7 +29,7 @@ def test_what_differs_is_found(tmp_path):
         found = repeated(Path("run-0"), Path("run-1"))
         assert not found.more["same"] and found.conclusion.startswith("Not the same")
         assert any(line.startswith("data.1") for line in found.more["changed"])
-        assert all(row["differ"] for row in found.table) and len(found.table) == 2
+        assert all(row["differ"] for row in found.table) and len(found.table) == 3
     with pytest.raises(ValueError, match="its record names none"): arguments_again(read_record(tmp_path), tmp_path)
     for record in ({}, {"sittings": [{}], "data": {}}, {"sittings": 3, "data": {}}):
         (tmp_path / "record.json").write_text(json.dumps(record))
