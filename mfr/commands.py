@@ -123,7 +123,9 @@ def capture(c: _Capture) -> None:
     try: stores = capture_to_stores(model, sequences, folders, c.at_once)
     except KeyboardInterrupt as e:
         raise KeyboardInterrupt(f"interrupted: the shards in {c.out} are kept, the same command goes on") from e
-    finally: lock.release()
+    finally:
+        lock.release()
+        with suppress(OSError): c.out.rmdir()  # where nothing was captured
     for store in stores:
         print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
 
