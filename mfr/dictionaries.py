@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
 from .data.vectors import Rows, check_rows, in_blocks
@@ -21,7 +19,7 @@ from .formats import Directions, layout_of, load_foreign, sae_folders
 from .sae import SAEStack
 
 # %% auto #0
-__all__ = ['Dictionary', 'labels', 'sample_of', 'codes_of', 'members_of', 'read_dictionaries']
+__all__ = ['Dictionary', 'labels', 'sample_of', 'is_symmetric', 'members_of', 'read_dictionaries']
 
 # %% ../nbs/37_dictionaries.ipynb #a80aa0e4
 class Dictionary(NamedTuple):
@@ -32,19 +30,8 @@ class Dictionary(NamedTuple):
     rows: Float[Tensor, "f d"]  # of the decoder, of unit length
     encoder: Float[Tensor, "f d"] | None = None  # its rows, where they are not the decoder's
     start: Float[Tensor, "f d"] | None = None  # of the decoder before training, where it is known
-    code: csr_array | None = None  # (rows, f) activations on the given rows
-
-    @property
-    def density(self) -> Float[Tensor, "f"] | None:
-        "Share of the rows in which each latent is active."
-        if self.code is None: return None
-        return torch.from_numpy(np.bincount(self.code.indices, minlength=len(self.rows)) / self.code.shape[0])
-
-    @property
-    def energy(self) -> Float[Tensor, "f"] | None:
-        "Mean square of each latent's activation, over all rows: what it contributes to reconstructions."
-        if self.code is None: return None
-        return torch.from_numpy(np.asarray((self.code * self.code).mean(0)).ravel())
+    sae: SAEStack | None = None  # a stack of one; None where its codes cannot be computed
+    symmetric: bool = False  # does flipping the sign of a latent leave the SAE unchanged?
 
 # %% ../nbs/37_dictionaries.ipynb #7120cfc9
 def labels(paths: Sequence[Path]) -> list[str]:
@@ -66,48 +53,43 @@ def sample_of(
     check_rows(in_blocks(chosen, 1000))
     return chosen
 
-# %% ../nbs/37_dictionaries.ipynb #75b1080b
-def codes_of(
-    stack: SAEStack,
-    sample: Float[Tensor, "b d"],
-) -> list[csr_array]:  # (b, f) of each member
-    "What each member is active on."
-    codes = [stack.encode(x.to(stack.W)) for x in in_blocks(sample, 1000)]
-    return [vstack([code.csr(i) for code in codes]).tocsr() for i in range(stack.config.n)]
-
 # %% ../nbs/37_dictionaries.ipynb #1131842c
+def is_symmetric(found: SAEStack | Directions) -> bool:
+    "Does flipping the sign of a latent leave the SAE unchanged?"
+    if isinstance(found, SAEStack): return bool(getattr(found.rule, "symmetric", False))
+    return "abstopk" in f"{found.why} {found.metadata.get('architecture', '')}".lower()
+
+
 def members_of(
     folder: Path,  # of one SAE or stack
-    sample: Float[Tensor, "b d"] | None = None,  # rows to encode
     device: str = "cpu",
 ) -> list[Dictionary]:  # not named yet, and of group 0
     "The SAEs of one folder."
     found = load_foreign(folder)
     if isinstance(found, Directions):
         warnings.warn(f"{folder}: its directions alone are compared, {found.why}", stacklevel=2)
-        return [Dictionary("", 0, found.decoder[0].to(device))]
+        return [Dictionary("", 0, found.decoder[0].to(device), symmetric=is_symmetric(found))]
     stack = found.to(device)
     n, tied = stack.config.n, stack.config.tied
-    codes = [None] * n if sample is None else codes_of(stack, sample)
     begun = [None] * n
     if layout_of(folder) == "mfr" and "consensus" not in stack.metadata:
         begun = SAEStack(stack.config, stack.seed).to(device).decoder
     encoders = [None] * n if tied else stack.W
-    return [Dictionary("", 0, *parts) for parts in zip(stack.decoder, encoders, begun, codes)]
+    alone = [stack.member(i) if n > 1 else stack for i in range(n)]
+    parts = zip(stack.decoder.detach(), encoders, begun, alone)
+    return [Dictionary("", 0, *own, is_symmetric(stack)) for own in parts]
 
 # %% ../nbs/37_dictionaries.ipynb #03c32bcf
 def read_dictionaries(
     paths: Sequence[str | Path],  # folders of SAEs, or folders of such folders
-    sample: Float[Tensor, "b d"] | None = None,  # rows to encode
     device: str = "cpu",
 ) -> list[Dictionary]:
     "Every SAE in every folder; ValueError where there are fewer than two."
     folders = [folder for path in paths for folder in sae_folders(path)]
     found = []
     for group, (folder, label) in enumerate(zip(folders, labels(folders))):
-        members = members_of(folder, sample, device)
+        members = members_of(folder, device)
         names = [label] if len(members) == 1 else [f"{label}, member {i}" for i in range(len(members))]
         found += [own._replace(name=name, group=group) for own, name in zip(members, names)]
     if len(found) < 2: raise ValueError(f"stacks: expected at least 2 SAEs to compare, {folders[0]} has 1")
-    if any(own.code is None for own in found): found = [own._replace(code=None) for own in found]
     return found
