@@ -4,7 +4,7 @@ for (const box of document.querySelectorAll(".latents")) {
   input.dataset.ready = "yes";
   const latents = [...box.querySelectorAll("details.latent")];
   const more = box.querySelector(".more");
-  const support = box.querySelector("select");
+  const support = box.querySelector("select.filter, select[aria-label=support]");
   const look = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = support ? support.value : "";
