@@ -10,13 +10,10 @@ from fastcore.test import test_eq
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from itertools import combinations
-from itertools import count
 from mfr.similarity import unit
 from scipy import sparse
 from mfr.agreement import (
-    activity_of, as_dictionaries, chains_of, consistent_from, correlations, find_correlated, find_pairs,
-    met_by_chance, mutual_nearest, mutual_pairs, reflected,
+    as_dictionaries, correlations, find_correlated, find_pairs, met_by_chance, mutual_nearest, reflected,
 )
 
 
@@ -47,14 +44,6 @@ def test_blocks_of_correlations_are_numpys():
     test_close(got, torch.from_numpy(want).float(), eps=1e-5)
 
 
-def test_activity_of_pairs_is_that_of_the_whole_matrix():
-    rng = np.random.default_rng(3)
-    a, b = (sparse.csr_array(np.maximum(rng.normal(size=(300, f)) - 1, 0)) for f in (9, 7))
-    whole = torch.cat(list(correlations(a, b)))
-    pairs = mutual_pairs([whole])
-    test_close(activity_of(pairs, a, b), pairs.cosines, eps=1e-5)
-
-
 def test_codes_of_other_examples_are_refused():
     codes = [sparse.csr_array(np.eye(3)), sparse.csr_array(np.eye(4))]
     with pytest.raises(ValueError, match="codes: expected codes of the same examples, got 3 and 4"):
@@ -65,38 +54,11 @@ def test_independent_codes_do_not_agree():
     rng = np.random.default_rng(2)
     codes = [sparse.csr_array(np.maximum(rng.normal(size=(500, 40)) - 1.5, 0)) for _ in range(3)]
     found = find_correlated(codes)
-    beyond = sum(int((p.cosines >= found.threshold).sum()) for p in found.pairs.values())
+    beyond = sum(len(p.rows) for p in found.same().values())
     assert beyond <= 0.05 * sum(len(p.rows) for p in found.pairs.values())
 
 
-@settings(deadline=None, max_examples=30)
-@given(n=st.integers(2, 4), f=st.integers(1, 8), threshold=st.floats(0, 0.9), seed=st.integers(0, 999))
-def test_chains_against_naive(n, f, threshold, seed):
-    "Walk every chain of pairs above a threshold, and see whether its ends are one."
-    gen = torch.Generator().manual_seed(seed)
-    rows = [unit(torch.randn(f, 3, generator=gen)) for _ in range(n)]
-    pairs = {(i, j): mutual_nearest(rows[i], rows[j]) for i, j in combinations(range(n), 2)}
-    to = {(i, j): {} for i in range(n) for j in range(n)}
-    for (i, j), p in pairs.items():
-        for a, b, c in zip(p.rows.tolist(), p.cols.tolist(), p.cosines.double().tolist()):
-            if c >= threshold: to[i, j][a], to[j, i][b] = b, a
-    many = closed = 0
-    for i, k in pairs:
-        for j in set(range(n)) - {i, k}:
-            for a, b in to[i, j].items():
-                if b not in to[j, k]: continue
-                many += 1
-                closed += to[i, k].get(a) == to[j, k][b]
-    share, count = chains_of(pairs).share(np.array([threshold]))
-    test_eq([round(share[0] * count[0]), count[0]], [closed, many])
-
-
-def test_two_dictionaries_have_no_chains():
-    pairs = {(0, 1): mutual_nearest(torch.eye(3), torch.eye(3))}
-    test_eq(consistent_from(chains_of(pairs), 0.4), 0.4)
-
-
-def test_who_is_asked_by_chance_is_mutual():
+def test_pairs_by_chance_are_mutual():
     "A sample that is all rows gives the mutual pairs with the reflection."
     torch.manual_seed(3)
     U, V = (unit(torch.randn(f, 6)) for f in (30, 20))
@@ -109,14 +71,33 @@ def test_weak_agreement_is_seen():
     U, V = (unit(torch.randn(2000, 64, generator=gen)) for _ in range(2))
     V[:50] = unit(U[:50] + 0.02 * torch.randn(50, 64, generator=gen))
     found = find_pairs([U, V])
-    assert 50 <= (found.pairs[0, 1].cosines >= found.threshold).sum() <= 55
+    assert 50 <= (found.pairs[0, 1].cosines >= found.beyond).sum() <= 55
 
 
-def test_nobody_is_paired_with_an_empty_dictionary():
+@settings(deadline=None, max_examples=30)
+@given(f=st.integers(1, 9), g=st.integers(1, 9), seed=st.integers(0, 999))
+def test_signs_are_worth_nothing_in_absolute_cosines(f, g, seed):
+    "Flipping any rows of either dictionary leaves the absolute pairs as they are."
+    gen = torch.Generator().manual_seed(seed)
+    U, V = (unit(torch.randn(m, 3, generator=gen)) for m in (f, g))
+    flips = [torch.randint(2, (m, 1), generator=gen) * 2 - 1 for m in (f, g)]
+    plain, flipped = mutual_nearest(U, V, absolute=True), mutual_nearest(U * flips[0], V * flips[1], absolute=True)
+    test_eq([plain.rows, plain.cols], [flipped.rows, flipped.cols])
+    test_close(plain.cosines, (unit(U) @ unit(V).T).abs()[plain.rows, plain.cols], eps=1e-5)
+
+
+def test_flipped_copies_are_the_same_in_absolute_cosines_alone():
+    U = unit(torch.randn(80, 24, generator=torch.Generator().manual_seed(0)))
+    V = U * torch.tensor([1.0, -1.0]).repeat(40)[:, None]
+    many = [len(find_pairs([U, V], absolute=absolute).same()[0, 1].rows) for absolute in (True, False)]
+    test_eq(many, [80, 40])
+
+
+def test_an_empty_dictionary_has_no_pairs():
     assert len(mutual_nearest(torch.zeros(0, 3), torch.eye(3)).rows) == 0
     with pytest.raises(ValueError, match="alive: expected a mask a dictionary, 2, got 1"):
         as_dictionaries([torch.eye(3)] * 2, [torch.ones(3)])
 
 
-def test_dictionaries_that_are_all_dead_meet_nobody():
+def test_dead_dictionaries_have_no_pairs_by_chance():
     assert met_by_chance(torch.zeros(4, 3), unit(torch.randn(5, 3)), 0).numel() == 0

@@ -59,6 +59,23 @@ def test_clusters_against_brute_force(sizes, threshold, seed):
         test_close(direction * coherence, mean, eps=1e-5)
 
 
+def test_the_cosine_of_a_cluster_is_the_mean_over_its_pairs():
+    D, _ = copies(4, own=10)
+    found = find_consensus(D)
+    for cosine, row in zip(found.cosine.tolist(), found.members.tolist()):
+        own = [unit(D[i])[a] for i, a in enumerate(row) if a >= 0]
+        pairs = [float(x @ y) for x, y in combinations(own, 2)]
+        test_close(cosine, sum(pairs) / len(pairs), eps=1e-4) if pairs else test_eq(cosine != cosine, True)
+
+
+def test_flipped_copies_share_directions():
+    "Sign-symmetric SAEs: a flipped copy has the same features, and its rows do not cancel in the mean."
+    true = unit(torch.randn(30, 24, generator=torch.Generator().manual_seed(0)))
+    found = find_consensus([true, -true, true * torch.tensor([1.0, -1.0]).repeat(15)[:, None]], absolute=True)
+    test_eq(found.support.tolist(), [3] * 30)
+    test_close(found.coherence, torch.ones(30), eps=1e-5)
+
+
 @settings(deadline=None, max_examples=40)
 @given(sizes=st.lists(st.integers(1, 9), min_size=2, max_size=5), seed=st.integers(0, 999))
 def test_no_cluster_is_divided_between_families(sizes, seed):

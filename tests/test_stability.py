@@ -8,7 +8,6 @@ import torch
 from fastcore.test import test_eq
 from mfr.agreement import mutual_nearest
 from mfr.consensus import find_consensus
-from mfr.similarity import nearest
 from mfr.similarity import unit
 from mfr.stability import (
     agreement_table, apart_pairs, conclusion, found_again_part, found_in, leave_one_out, reappearance,
@@ -25,18 +24,25 @@ def dictionaries(n, d=32, always=30, often=20, own=10, noise=0.1):
 
 
 # %% ../nbs/59_stability.ipynb #0bb069b1
-def test_whoever_is_left_out_has_no_say():
-    "Supports are those of the consensus of the others, and what is found is found by its definition."
+def test_a_dictionary_that_is_left_out_changes_no_support():
+    "Supports are those of the consensus of the others, and clusters are found by half of their latents."
     D = list(dictionaries(4))
     left_out = leave_one_out(D, threshold=0.6)
     for i in range(4):
         others = find_consensus([own for j, own in enumerate(D) if j != i], threshold=0.6)
         mine = left_out[left_out["left out"] == i]
         test_eq(mine["support"].tolist(), others.support.tolist())
-        near, at = nearest(others.directions, D[i])
-        back = nearest(D[i], others.directions)[1]
-        want = (near >= 0.6) & (back[at] == torch.arange(len(at)))
-        test_eq(mine["found"].sum(), want.sum().item())
+        rest = [own for j, own in enumerate(D) if j != i]
+        want = []
+        for row in others.members.tolist():
+            votes = {}
+            for own, latent in zip(rest, row):
+                if latent < 0: continue
+                pairs = mutual_nearest(own, D[i])
+                for a, b, c in zip(pairs.rows.tolist(), pairs.cols.tolist(), pairs.cosines.tolist()):
+                    if a == latent and c >= 0.6: votes[b] = votes.get(b, 0) + 1
+            want.append(bool(votes) and 2 * max(votes.values()) >= sum(latent >= 0 for latent in row))
+        test_eq(mine["found"].tolist(), want)
 
 
 def test_groups_are_left_out_together():
@@ -61,14 +67,16 @@ def test_densities_are_those_of_the_clusters():
 
 
 def test_a_predicted_share_is_what_is_seen():
-    "Of dictionaries made alike, shares found by leaving one out are those of a dictionary nobody has looked at."
+    "Of dictionaries made alike, shares found by leaving one out are those of a new dictionary."
     torch.manual_seed(1)
     *D, new = dictionaries(9, d=64, always=200, often=400, own=50)
     predicted = reappearance(leave_one_out(D, 0.6)).set_index("support")["found again"]
     seen = []
     for i in range(8):
         others = find_consensus([own for j, own in enumerate(D) if j != i], 0.6)
-        seen.append(pd.DataFrame({"support": others.support, "found": found_in(others, new)}))
+        links = [pairs.only(pairs.cosines >= 0.6) for j, own in enumerate(D) if j != i
+                 for pairs in [mutual_nearest(own, new)]]
+        seen.append(pd.DataFrame({"support": others.support, "found": found_in(others, links)}))
     shares = pd.concat(seen).groupby("support")["found"].mean()
     assert (shares - predicted).abs().max() < 0.12
 
@@ -115,5 +123,5 @@ def test_a_headline_says_no_more_than_it_knows(supports, others, words):
     one = pd.DataFrame({"support": supports, "found": [s > 1 or others == 1 for s in supports], "others": others})
     left_out = pd.concat([one.assign(**{"left out": i}) for i in range(2)])
     assert conclusion(left_out).startswith(words)
-    nothing = "Nothing that these SAEs have in common is beyond chance."
+    nothing = "No feature of one SAE is found again in another."
     assert conclusion(left_out.assign(found=False)) == conclusion(left_out[:0]) == nothing

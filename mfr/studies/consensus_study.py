@@ -5,11 +5,13 @@
 # %% ../../nbs/69_consensus_study.ipynb #f98c54da
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,21 +24,29 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SHOWN', 'ConsensusStudy', 'dictionaries_of', 'Verdict', 'judge', 'headline', 'by_density', 'agreement_of',
-           'two_by_two', 'doubts', 'figure_chance', 'figure_support', 'clusters_of', 'report_of', 'run_consensus']
+__all__ = ['WIDER', 'COPY', 'SHOWN', 'WORDS', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of',
+           'headline', 'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of',
+           'two_by_two', 'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of',
+           'add_probability', 'card_text', 'chosen_features', 'two_latents', 'cards_of', 'contexts_for',
+           'run_consensus', 'metrics_of']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
-from ..agreement import Agreement, Pairs, activity_of, also_nearest, as_dictionaries, find_pairs
+from ..agreement import SAME_WORK, Agreement, Pairs, also_nearest, as_dictionaries, definition, find_pairs
+from ..cards import Card, Side, apart, cards_page, contexts_of, strongest, text_of
 from ..consensus import Consensus, consensus_of
+from ..data.vectors import Rows, in_blocks
 from ..dictionaries import Dictionary, read_dictionaries, sample_of
 from ..files import write_whole
+from ..grades import grade_table, in_words
 from ..plots import tidy
+from ..reappearance import cross_validated, figure_reliability, fit_found_again, reliability_in_words
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty
-from ..stability import conclusion, figure_reappearance, leave_one_out, reappearance
+from ..stability import conclusion, described, figure_reappearance, leave_one_out, reappearance
 from ..study import RunOptions
+from ..substitution import Observed, Split, Substituted, graded, observe, owners, split_work, substitute
 
 # %% ../../nbs/69_consensus_study.ipynb #c7862bcf
 @dataclass(frozen=True)
@@ -44,21 +54,26 @@ class ConsensusStudy:
     "What is compared."
 
     stacks: Annotated[tuple[Path, ...], tyro.conf.Positional]  # folders of SAEs, also SAELens's, sparsify's
-    threshold: float | None = None  # cosine from which on latents are one; by default beyond chance and consistent
-    level: float = 0.01  # share of the pairs that may be there by chance
-    activations: Path | None = None  # file or folder of rows to count on which latents are alive, and how dense
+    activations: Path | None = None  # file or folder of rows that the SAEs encode; substitution then decides
+    threshold: float | None = None  # cosine that decides instead; by default substitution, or .8 without rows
+    level: float = 0.01  # share of the pairs beyond chance that may be there by chance
     tensor: str = ""  # which array of a file, or column of a table, where it has several
-    rows: int = 20_000  # of it, evenly spaced
+    rows: int = 20_000  # of the activations, evenly spaced
+    cards: int = 200  # features with a card in the report, half of them of the lowest support
 
     def __post_init__(self):
         at_least(1, stacks=len(self.stacks), rows=self.rows)
+        at_least(0, cards=self.cards)
         between(0, 1, level=self.level, **({} if self.threshold is None else {"threshold": self.threshold}))
 
 # %% ../../nbs/69_consensus_study.ipynb #aa055f28
-def dictionaries_of(study: ConsensusStudy, device: str = "cpu") -> list[Dictionary]:
-    "Every SAE that is compared, encoded where there are rows."
-    sample = None if study.activations is None else sample_of(study.activations, study.tensor, study.rows)
-    return read_dictionaries(study.stacks, sample, device)
+def rows_for(study: ConsensusStudy, dictionaries: Sequence[Dictionary]) -> Float[Tensor, "b d"] | None:
+    "The rows to encode; None without any. ValueError if they are of another width."
+    if study.activations is None: return None
+    sample = sample_of(study.activations, study.tensor, study.rows)
+    d = dictionaries[0].rows.shape[1]
+    if sample.shape[1] == d: return sample
+    raise ValueError(f"activations: expected {d} dimensions as {dictionaries[0].name} has, got {sample.shape[1]}")
 
 # %% ../../nbs/69_consensus_study.ipynb #4c24afe8
 class Verdict(NamedTuple):
@@ -66,34 +81,88 @@ class Verdict(NamedTuple):
 
     consensus: Consensus
     left_out: pd.DataFrame  # from `leave_one_out`
-    found: Agreement  # the pairs that were joined
-    rows: list[Float[Tensor, "_ d"]]  # unit rows of each SAE
-    numbers: dict[str, Float[np.ndarray, "m"]]  # of each cluster: density, energy, where activations were given
+    found: Agreement  # the pairs, graded
+    rows: list[Float[Tensor, "_ d"]]  # unit rows of each SAE, zeros for unseen latents
+    grades: pd.DataFrame  # from `grade_table`
+    observed: Observed | None  # the SAEs on the rows, where there are rows
+    kept: dict[tuple[int, int], Substituted] | None  # what pairs do for each other on the rows
+    split: dict[tuple[int, int], Split]  # narrow SAE, wide SAE: what several latents do together
 
 # %% ../../nbs/69_consensus_study.ipynb #2d2c463a
 def judge(
     dictionaries: Sequence[Dictionary],
-    threshold: float | None = None,  # by default beyond chance and consistent
-    level: float = 0.01,  # share of the pairs that may be there by chance
+    sample: Float[Tensor, "b d"] | None = None,  # rows to encode
+    threshold: float | None = None,  # cosine that decides; by default substitution where there are rows
+    level: float = 0.01,  # share of the pairs beyond chance that may be there by chance
 ) -> Verdict:
-    "The consensus, and what support in it is worth."
-    density = [own.density for own in dictionaries] if dictionaries[0].code is not None else None
-    alive = [own > 0 for own in density] if density else None
-    rows = as_dictionaries([own.rows for own in dictionaries], alive)
-    found = find_pairs(rows, threshold, level)
+    "Grade the latents of all SAEs, join those that are the same, and leave each SAE out in turn."
+    observed = kept = None
+    saes = [own.sae for own in dictionaries if own.sae is not None]
+    batches = [] if sample is None else list(in_blocks(sample, 1000))
+    if batches and len(saes) == len(dictionaries): observed = observe(saes, batches)
+    live = observed.alive if observed else None
+    rows = as_dictionaries([own.rows for own in dictionaries], live)
+    found = find_pairs(rows, threshold, level, any(own.symmetric for own in dictionaries))
+    if observed:
+        kept = substitute(saes, observed, batches, found.pairs)
+        if threshold is None: found = graded(found, kept)
     groups = [own.group for own in dictionaries]
-    apart = list(range(len(groups))) if len(set(groups)) == 1 else groups
-    left_out = leave_one_out(rows, alive=alive, density=density, groups=apart, found=found)
-    consensus = consensus_of(rows, found)
-    numbers = {"density": density, "energy": [own.energy for own in dictionaries]} if density else {}
-    return Verdict(consensus, left_out, found, rows, {n: consensus.mean_of(v).numpy() for n, v in numbers.items()})
+    apart_from = list(range(len(groups))) if len(set(groups)) == 1 else groups
+    works = observed and observed.works
+    density = works and [work.density for work in works]
+    left_out = leave_one_out(rows, density=density, groups=apart_from, found=found, works=works)
+    alive = [own.any(1).cpu() for own in rows]
+    grades = grade_table(found, alive, [own.name for own in dictionaries], works, kept)
+    split = split_of(rows, found, saes, observed, batches)
+    return Verdict(consensus_of(rows, found), left_out, found, rows, grades, observed, kept, split)
+
+# %% ../../nbs/69_consensus_study.ipynb #03697619
+WIDER = 1.5  # ratio of widths from which on a report looks for split features
+
+
+def split_of(
+    rows: Sequence[Float[Tensor, "_ d"]], found: Agreement, saes: Sequence[Any], observed: Observed | None,
+    batches: Sequence[Tensor],
+) -> dict[tuple[int, int], Split]:
+    "What several latents of a wider SAE do together in the place of one; nothing without rows."
+    if observed is None or not np.isfinite(found.beyond): return {}
+    wide = {(i, j) for two in found.pairs for i, j in (two, two[::-1]) if len(rows[j]) >= WIDER * len(rows[i])}
+    owner = {(i, j): owners(rows[i], rows[j], found.beyond) for i, j in sorted(wide)}
+    return split_work(saes, observed, batches, owner) if owner else {}
 
 # %% ../../nbs/69_consensus_study.ipynb #91871ab5
 def headline(verdict: Verdict) -> str:
-    "How many features all SAEs have, and what is found again."
-    said, many = conclusion(verdict.left_out), len(verdict.rows)
-    shared = int((verdict.consensus.support == many).sum())
-    return f"{shared:,} features are in {'both' if many == 2 else f'all {many}'} SAEs. {said}" if shared else said
+    "How much of one SAE is in another, with the definition, and what is found again."
+    n, parts = len(verdict.rows), [in_words(verdict.found, verdict.grades)]
+    shared = int((verdict.consensus.support == n).sum())
+    if shared: parts.append(f"{shared:,} features are the same in {'both' if n == 2 else f'all {n}'} SAEs.")
+    if n > 2 and shared: parts.append(conclusion(verdict.left_out))
+    return " ".join([*parts, *split_in_words(verdict), *bad_fit(verdict)])
+
+# %% ../../nbs/69_consensus_study.ipynb #e69d833c
+def bad_fit(verdict: Verdict) -> list[str]:
+    "A sentence for SAEs that reconstruct the rows worse than their mean does."
+    if verdict.observed is None: return []
+    names = dict.fromkeys(verdict.grades["SAE"])
+    bad = [f"{name} {work.fvu:.2g}" for name, work in zip(names, verdict.observed.works) if work.fvu > 1]
+    if not bad: return []
+    return [f"The rows are not what these SAEs were trained on: FVU above 1 ({', '.join(bad)}); trust none of this."]
+
+
+def split_in_words(verdict: Verdict) -> list[str]:
+    "A sentence for each two SAEs of different widths."
+    out, names = [], list(dict.fromkeys(verdict.grades["SAE"]))
+    for (i, j), split in verdict.split.items():
+        pairs = verdict.found.pairs[min(i, j), max(i, j)]
+        same = torch.zeros(len(split.kept), dtype=torch.bool)
+        same[(pairs.rows if i < j else pairs.cols)[verdict.found.is_same(pairs)].cpu()] = True
+        several = (split.kept >= SAME_WORK) & (split.parts >= 2) & ~same
+        live = max(1, int((~split.kept.isnan()).sum()))
+        parts = f" ({split.parts[several].median():.0f} parts, median)" if several.any() else ""
+        out.append(f"Of the {live:,} latents of {names[i]}, {same.sum() / live:.0%} are the same as one latent of "
+                   f"{names[j]}, and {several.sum() / live:.0%} are split: several latents there keep half of the "
+                   f"work or more together{parts}.")
+    return out
 
 # %% ../../nbs/69_consensus_study.ipynb #fe1c296b
 def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a column a third of the densities
@@ -102,54 +171,132 @@ def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a co
     shares = left_out.groupby(["support", thirds], observed=True)["found"].mean().unstack()
     return shares.iloc[::-1].rename_axis(columns=None).reset_index()
 
+# %% ../../nbs/69_consensus_study.ipynb #1ef6baf7
+def pair_numbers(verdict: Verdict) -> pd.DataFrame:  # cosine, work kept, correlation, related: a row a cluster
+    "Numbers of each cluster's pairs: means within a cluster (of work kept the smallest); else of the nearest pair."
+    consensus, lines = verdict.consensus, []
+    for (i, j), pairs in verdict.found.pairs.items():
+        ends = []
+        for here, at in ((i, pairs.rows), (j, pairs.cols)):
+            cluster, own = np.full(len(verdict.rows[here]), -1), consensus.members[:, here].numpy()
+            cluster[own[own >= 0]] = np.flatnonzero(own >= 0)
+            ends.append(cluster[at.cpu().numpy()])
+        frame = pd.DataFrame({"one": ends[0], "other": ends[1], "cosine": pairs.cosines.cpu().numpy()})
+        two = verdict.kept and verdict.kept[i, j]
+        frame["work kept"] = two.least.numpy() if two else np.nan
+        lines.append(frame.assign(correlation=two.correlation.numpy() if two else np.nan))
+    every = pd.concat(lines, ignore_index=True)
+    inside = every[every["one"] == every["other"]].groupby("one")
+    found = inside.agg({"cosine": "mean", "work kept": "min", "correlation": "mean"})
+    out = every[every["one"] != every["other"]]
+    both = pd.concat([out.assign(at=out[side]) for side in ("one", "other")]).sort_values("cosine")
+    near = both.groupby("at")[["cosine", "work kept", "correlation"]].last()
+    table = found.reindex(range(len(consensus.support))).combine_first(near).reindex(range(len(consensus.support)))
+    return table.assign(related=table["cosine"] >= verdict.found.beyond)
+
+# %% ../../nbs/69_consensus_study.ipynb #95b241a9
+def features_of(verdict: Verdict) -> pd.DataFrame:
+    "All clusters, the best supported first, with what is known of each."
+    consensus, works = verdict.consensus, verdict.observed and verdict.observed.works
+    numbers, table = pair_numbers(verdict), consensus.table()
+    grade = np.where(consensus.support > 1, "same", np.where(numbers["related"], "related", "alone"))
+    known = described(consensus, verdict.found, works and [work.density for work in works], works)
+    table = table.assign(grade=grade).assign(**{n: numbers[n].to_numpy() for n in ("cosine", "work kept", "correlation")})
+    columns = {name: known[name] for name in ("density", "work")}
+    if works: columns["energy"] = consensus.mean_of([work.energy for work in works]).numpy()
+    others = verdict.left_out["others"].max()
+    model = fit_found_again(verdict.left_out) if others >= 2 and verdict.left_out["found"].any() else None
+    frame = pd.DataFrame(known | {"others": len(verdict.rows)})
+    table = table.assign(**columns, probability=model(frame) if model else np.nan)
+    latents = [name for name in table if name.startswith("SAE ")]
+    return table[["grade", *[name for name in table if name not in (*latents, "grade")], *latents]]
+
+# %% ../../nbs/69_consensus_study.ipynb #cc4837e2
+COPY = 0.9999  # cosine above which two directions count as copies
+
 # %% ../../nbs/69_consensus_study.ipynb #ab8d73eb
-def agreement_of(one: Dictionary, other: Dictionary, pairs: Pairs, threshold: float) -> dict[str, float]:
+def agreement_of(
+    one: Dictionary, other: Dictionary, pairs: Pairs, found: Agreement, kept: Substituted | None,
+) -> dict[str, float]:
     "How two SAEs agree."
-    near = pairs.cosines >= threshold
-    joined = Pairs(pairs.rows[near], pairs.cols[near], pairs.cosines[near], pairs.uniqueness)
-    found = {"shared": len(joined.rows), "cosine": joined.cosines.mean().item(), "uniqueness": pairs.uniqueness}
+    which = found.is_same(pairs)
+    same = pairs.only(which)
+    numbers = {"same": len(same.rows), "cosine": same.cosines.mean().item(), "uniqueness": pairs.uniqueness}
+    numbers["copies"] = int((pairs.cosines > COPY).sum())
     if one.encoder is not None and other.encoder is not None:
-        found["also nearest by encoder"] = also_nearest(joined, one.encoder, other.encoder)
-    if one.code is not None: found["correlation"] = activity_of(joined, one.code, other.code).mean().item()
+        numbers["also nearest by encoder"] = also_nearest(same, one.encoder, other.encoder)
+    if kept is not None:
+        numbers["correlation"] = kept.correlation[which.cpu()].median().item()
+        numbers["work kept"] = kept.least[which.cpu()].median().item()
     if one.start is not None and other.start is not None:
-        found["nearest at the start"] = also_nearest(joined, one.start, other.start)
-    return found
+        numbers["nearest at the start"] = also_nearest(same, one.start, other.start)
+    return numbers
 
 # %% ../../nbs/69_consensus_study.ipynb #695e4920
-def two_by_two(dictionaries: Sequence[Dictionary], found: Agreement) -> pd.DataFrame:  # a row each two SAEs
+def two_by_two(dictionaries: Sequence[Dictionary], verdict: Verdict) -> pd.DataFrame:  # a row each two SAEs
     "How all SAEs agree, two and two."
     lines = []
-    for (i, j), pairs in found.pairs.items():
+    for (i, j), pairs in verdict.found.pairs.items():
         one, other = dictionaries[i], dictionaries[j]
         trained = "together" if one.group == other.group else "apart"
-        numbers = agreement_of(one, other, pairs, found.threshold)
-        lines.append({"SAEs": f"{one.name} and {other.name}", "trained": trained} | numbers)
+        numbers = agreement_of(one, other, pairs, verdict.found, verdict.kept and verdict.kept[i, j])
+        sizes = {"latents": min(len(one.rows), len(other.rows))}
+        lines.append({"SAEs": f"{one.name} and {other.name}", "trained": trained} | sizes | numbers)
     return pd.DataFrame(lines)
 
 # %% ../../nbs/69_consensus_study.ipynb #dfaf7d88
 def doubts(table: pd.DataFrame) -> tuple[str, ...]:  # from `two_by_two`
-    "What a reader must know: agreement that training did not make."
-    same = [f"{line['SAEs']} have the same directions: one SAE twice is no evidence."
-            for line in table.to_dict("records") if line["cosine"] > 0.99999]
+    "Agreement that training did not make: copied directions, and a shared start."
+    said = [f"{line['SAEs']}: {line['copies']:,} of {line['latents']:,} directions are the same in both to "
+            f"{COPY}. Copies are no evidence that a feature is found again."
+            for line in table.to_dict("records") if line["copies"] > max(2, 0.02 * line["latents"])]
     kept = table.get("nearest at the start", pd.Series(dtype=float))
-    if not (kept > 0.1).any(): return tuple(same)
+    if not (kept > 0.1).any(): return tuple(said)
     worst = table.loc[kept.idxmax()]
     share = f"{worst['nearest at the start']:.0%}"
-    return (*same, f"{worst['SAEs']}: {share} of what they share was nearest at the start already. They began with the "
+    return (*said, f"{worst['SAEs']}: {share} of what they share was nearest at the start already. They began with the "
             "same weights, so that their agreement says less.")
+
+# %% ../../nbs/69_consensus_study.ipynb #284ff732
+def notes_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict) -> list[str]:
+    "What was left out, and what decides."
+    said = []
+    if study.activations and verdict.observed is None:
+        without = [own.name for own in dictionaries if own.sae is None]
+        said.append(f"The codes of {', '.join(without)} cannot be computed here: the rows are not used, and the "
+                    f"decoder cosine decides.")
+    for name, rows in zip((own.name for own in dictionaries), verdict.rows):
+        unseen = int((~rows.any(1)).sum())
+        if unseen and verdict.observed:
+            said.append(f"{name}: {unseen:,} of {len(rows):,} latents never fire on these rows; they are unseen, and "
+                        f"counted neither as same nor as alone.")
+    return said
 
 # %% ../../nbs/69_consensus_study.ipynb #3b792e12
 def figure_chance(verdict: Verdict) -> Figure:
-    "Cosines of the pairs, beside those by chance."
+    "Cosines of the pairs, those that are the same, and pairs by chance."
     fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
     bins = np.linspace(0, 1, 61)
-    cosines = torch.cat([p.cosines for p in verdict.found.pairs.values()]).cpu()
-    ax.hist(cosines, bins, color="#33658a", label="found")
+    def cosines(of): return torch.cat([p.cosines for p in of.values()]).cpu()
+    ax.hist(cosines(verdict.found.pairs), bins, color="#a8bfd6", label="all pairs")
+    ax.hist(cosines(verdict.found.same()), bins, color="#33658a", label="the same")
     if verdict.found.chance is not None:
         ax.hist(verdict.found.chance.cpu(), bins, color="#f6ae2d", alpha=0.7, label="by chance")
-    if verdict.found.threshold < 1: ax.axvline(verdict.found.threshold, color="k", lw=0.8, ls=":", label="threshold")
+    if verdict.found.beyond < 1: ax.axvline(verdict.found.beyond, color="k", lw=0.8, ls=":", label="chance level")
     ax.set(xlabel="cosine of mutually nearest latents", ylabel="pairs")
     ax.legend(frameon=False)
+    return tidy(ax).figure
+
+# %% ../../nbs/69_consensus_study.ipynb #38393fe8
+def figure_work(verdict: Verdict) -> Figure:
+    "Work kept by substitution over the cosine of every pair."
+    fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+    cosines = torch.cat([p.cosines for p in verdict.found.pairs.values()]).cpu()
+    kept = torch.cat([two.least for two in (verdict.kept or {}).values()])
+    ax.scatter(cosines, kept.clamp(-0.5, 1), s=4, alpha=min(1, 0.1 + 300 / len(cosines)), color="#33658a", lw=0)
+    ax.axhline(SAME_WORK, color="k", lw=0.8, ls=":")
+    ax.text(cosines.min(), SAME_WORK + 0.03, "the same from here on", fontsize=8)
+    ax.set(xlabel="cosine of mutually nearest latents", ylabel="work kept, smaller of both")
     return tidy(ax).figure
 
 # %% ../../nbs/69_consensus_study.ipynb #eb584bcc
@@ -170,37 +317,114 @@ def figure_support(consensus: Consensus, numbers: dict[str, Float[np.ndarray, "m
     fig.axes[-1].legend(title="support", frameon=False, bbox_to_anchor=(1, 1), loc="upper left", reverse=True)
     return fig
 
-# %% ../../nbs/69_consensus_study.ipynb #dca22625
-SHOWN = 2000  # clusters on the page; the file has all
-
-
-def clusters_of(verdict: Verdict) -> pd.DataFrame:
-    "All clusters, the best supported first, with what is known of each."
-    return verdict.consensus.table().assign(**verdict.numbers)
-
 # %% ../../nbs/69_consensus_study.ipynb #051e9595
-def report_of(dictionaries: Sequence[Dictionary], verdict: Verdict, table: pd.DataFrame) -> Report:
-    "The page; the table is that of `two_by_two`."
-    shares, consensus = reappearance(verdict.left_out), verdict.consensus
-    names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
-    lead = f"{len(dictionaries)} SAEs, {len(consensus.support):,} features in all. {names}."
-    report = Report("Consensus", headline(verdict), lead, doubts(table), table=shares.round(4))
-    caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has. "
-    caption += "Others are SAEs of other folders, where there are several."
-    report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
-    report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
-    if verdict.numbers:
-        report.add("By density", by_density(verdict.left_out).round(3), "Thirds of the features by density.")
+SHOWN = 2000  # clusters in the table of the page; the file has all
+WORDS = "Same: each latent keeps half of the other's work or more when it takes its place. Related: beyond chance."
+
+
+def report_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict) -> Report:
+    "The page."
+    features, table = features_of(verdict), two_by_two(dictionaries, verdict)
+    shares, names = reappearance(verdict.left_out), "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
+    lead = f"{len(dictionaries)} SAEs, {len(features):,} features in all. {names}."
+    notes = (*notes_of(study, dictionaries, verdict), *doubts(table))
+    report = Report("Consensus", headline(verdict), lead, notes, table=shares.round(4))
+    what = f"Same: {definition(verdict.found)}. Related: beyond chance, from a cosine of {verdict.found.beyond:.2f} on. "
+    counts = "Cosine .5, .7, .9: latents with a mutually nearest partner from there on."
+    report.add("One SAE in another", verdict.grades.round(3), what + counts)
+    if len(verdict.rows) > 2:
+        caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has. "
+        caption += "Others are SAEs of other folders, where there are several."
+        report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
+        report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
+        add_probability(report, verdict)
+    report.add("Features", cards_page(cards_of(study, dictionaries, verdict, features)), card_text(study, features))
+    if verdict.observed:
+        report.add("Work kept", figure_work(verdict), "Each point is a pair of mutually nearest latents.", "work")
+        if len(verdict.rows) > 2: report.add("By density", by_density(verdict.left_out).round(3), "Thirds by density.")
+        numbers = {"density": features["density"].to_numpy(), "energy": features["energy"].to_numpy()}
         what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
-        report.add("Support of rare and strong features", figure_support(consensus, verdict.numbers), what, "support")
-    both = "Shared: latents that are one. Trained together: SAEs of one folder, which a penalty may have made agree."
+        report.add("Support of rare and strong features", figure_support(verdict.consensus, numbers), what, "support")
+    both = "Together: SAEs of one folder, which a penalty may have made agree. Medians over pairs that are the same."
     report.add("Two and two", table.round(3), both)
-    near = f"Latents that are each other's nearest are one feature from a cosine of {consensus.threshold:.2f} on."
-    if not np.isfinite(consensus.threshold): near = "No pair is beyond chance."
-    report.add("What is near enough", figure_chance(verdict), near, "chance")
-    clusters = f"The first {SHOWN:,}; all of them are in clusters.csv. Headings sort."
-    report.add("Features", clusters_of(verdict).head(SHOWN).round(4), clusters)
+    report.add("Cosines", figure_chance(verdict), f"Chance ends at {verdict.found.beyond:.2f}.", "chance")
+    listed = f"The first {SHOWN:,}; all of them are in clusters.csv. Headings sort."
+    report.add("All features", features.head(SHOWN).round(4), listed)
     return report
+
+# %% ../../nbs/69_consensus_study.ipynb #39a8e709
+def add_probability(report: Report, verdict: Verdict) -> None:
+    "How well the probability of each feature is calibrated; nothing where no feature is found again."
+    left_out = verdict.left_out
+    if left_out["others"].max() < 2 or not left_out["found"].any() or left_out["left out"].nunique() < 3: return
+    judged = cross_validated(left_out)
+    text = f"{reliability_in_words(judged)} A point is a tenth of the features."
+    report.add("Is the probability right?", figure_reliability(judged), text, "reliability")
+
+
+def card_text(study: ConsensusStudy, features: pd.DataFrame) -> str:
+    "What the cards show, and what they do not."
+    shown = f"{min(study.cards, len(features)):,} of {len(features):,} features, half of them of the lowest support"
+    why = text_of(study.activations)[1] if study.activations else "without --activations there are no contexts"
+    return f"{shown}; all of them are in clusters.csv. " + (f"No contexts: {why}." if why else "Contexts: the strongest "
+        "of each latent, in two SAEs side by side.")
+
+# %% ../../nbs/69_consensus_study.ipynb #0ab3c7c5
+def chosen_features(features: pd.DataFrame, number: int) -> list[int]:
+    "The best supported features, those that most probably reappear first, and as many of the lowest support."
+    keys = ["support", "probability", "cosine"]
+    order = features.sort_values(keys, ascending=False, kind="stable", na_position="last").index.tolist()
+    return order if len(order) <= number else order[: number - number // 2] + order[len(order) - number // 2 :]
+
+
+def two_latents(verdict: Verdict, cluster: int) -> list[tuple[int, int]]:  # (SAE, latent)
+    "The latents of the first two SAEs in a cluster; of a single latent also that of its nearest pair."
+    members = [(i, a) for i, a in enumerate(verdict.consensus.members[cluster].tolist()) if a >= 0]
+    if len(members) > 1: return members[:2]
+    (here, a), best = members[0], (0.0, None)
+    for (i, j), pairs in verdict.found.pairs.items():
+        for side, other, at, to in ((i, j, pairs.rows, pairs.cols), (j, i, pairs.cols, pairs.rows)):
+            if side != here: continue
+            for p in (at == a).nonzero().flatten().tolist():
+                if float(pairs.cosines[p]) > best[0]: best = float(pairs.cosines[p]), (other, int(to[p]))
+    return members + ([best[1]] if best[1] else [])
+
+# %% ../../nbs/69_consensus_study.ipynb #49670f4a
+def cards_of(
+    study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict, features: pd.DataFrame,
+) -> list[Card]:
+    "A card for each chosen feature, with contexts where the rows have text."
+    chosen = chosen_features(features, study.cards)
+    wanted = {cluster: two_latents(verdict, cluster) for cluster in chosen}
+    shown = contexts_for(study, dictionaries, verdict, wanted)
+    cards = []
+    for cluster in chosen:
+        line = features.loc[cluster]
+        sides = [Side(dictionaries[i].name, a, shown.get((i, a), []), "No contexts.") for i, a in wanted[cluster]]
+        numbers = [float(line[n]) for n in ("cosine", "work kept", "correlation", "density", "work", "probability")]
+        cards.append(Card(cluster, line["grade"], int(line["support"]), *numbers, sides))
+    return cards
+
+# %% ../../nbs/69_consensus_study.ipynb #fa24cf58
+CONTEXTS = 4  # of each latent
+
+
+def contexts_for(
+    study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict,
+    wanted: dict[int, list[tuple[int, int]]],  # cluster -> (SAE, latent)
+) -> dict[tuple[int, int], list]:
+    "The strongest contexts of each latent; nothing without text."
+    if study.activations is None or verdict.observed is None: return {}
+    text = text_of(study.activations)[0]
+    if text is None: return {}
+    rows, shown = Rows(study.activations, study.tensor), {}
+    numbers = np.unique(np.linspace(0, len(rows) - 1, min(study.rows, len(rows))).astype(int))
+    for i, own in enumerate(dictionaries):
+        latents = sorted({a for pairs in wanted.values() for j, a in pairs if j == i})
+        best = strongest([codes[i] for codes in verdict.observed.codes], latents, CONTEXTS)
+        peaks = {a: apart([int(numbers[row]) for row in at], CONTEXTS) for a, at in best.items()}
+        shown |= {(i, a): found for a, found in contexts_of(own.sae, rows, text, peaks).items()}
+    return shown
 
 # %% ../../nbs/69_consensus_study.ipynb #33b65898
 def run_consensus(
@@ -209,18 +433,30 @@ def run_consensus(
 ) -> pd.DataFrame:  # what support is worth; the headline in `.attrs`
     "Compare, and write report, tables and the consensus' directions."
     folder = RunFolder(options.out, study, options.overwrite, parts=("figures",))
-    dictionaries = dictionaries_of(study, options.device)
-    verdict = judge(dictionaries, study.threshold, study.level)
-    shares, table = reappearance(verdict.left_out), two_by_two(dictionaries, verdict.found)
+    dictionaries = read_dictionaries(study.stacks, options.device)
+    verdict = judge(dictionaries, rows_for(study, dictionaries), study.threshold, study.level)
+    shares, features = reappearance(verdict.left_out), features_of(verdict)
     with undo_if_empty(folder):
-        folder.write("clusters.csv", clusters_of(verdict).to_csv(index_label="cluster"))
-        folder.write("two_by_two.csv", table.to_csv(index=False))
+        folder.write("clusters.csv", features.to_csv(index_label="cluster"))
+        if find_spec("pyarrow"):
+            packed = io.BytesIO()
+            features.to_parquet(packed, index=True)
+            write_whole(folder.path / "clusters.parquet", packed.getvalue())
+        folder.write("grades.csv", verdict.grades.to_csv(index=False))
+        folder.write("two_by_two.csv", two_by_two(dictionaries, verdict).to_csv(index=False))
         folder.write("left_out.csv", verdict.left_out.to_csv(index=False))
-        rows = {int(row.pop("support")): row for row in shares.to_dict("records")}
-        numbers = {f"support {s}/{name}": value for s, row in rows.items() for name, value in row.items()}
-        folder.write("metrics.json", json.dumps(finite(numbers | {"threshold": verdict.consensus.threshold}), indent=1))
+        folder.write("metrics.json", json.dumps(finite(metrics_of(verdict, shares)), indent=1))
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
-        report_of(dictionaries, verdict, table).write(folder)
+        report_of(study, dictionaries, verdict).write(folder)
     shares.attrs["conclusion"] = headline(verdict)
     return shares
+
+# %% ../../nbs/69_consensus_study.ipynb #8a0d66d5
+def metrics_of(verdict: Verdict, shares: pd.DataFrame) -> dict[str, float]:
+    "The figures of a comparison under flat keys."
+    rows = {int(row.pop("support")): row for row in shares.to_dict("records")}
+    numbers = {f"support {s}/{name}": value for s, row in rows.items() for name, value in row.items()}
+    means = verdict.grades.select_dtypes("number").mean()
+    numbers |= {f"one in another/{name}": float(value) for name, value in means.items()}
+    return numbers | {"threshold": verdict.consensus.threshold, "chance": verdict.found.beyond}
