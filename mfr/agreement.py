@@ -173,7 +173,7 @@ class Agreement(NamedTuple):
     def is_same(self, pairs: Pairs) -> Bool[Tensor, "P"]:
         "Which pairs are the same: beyond chance, and each latent keeps the other's work, or the cosine says so."
         if pairs.kept is None: return pairs.cosines >= self.threshold
-        return (pairs.cosines >= self.beyond) & (pairs.kept >= SAME_WORK)  # an unseen pair is NaN: not the same
+        return (pairs.cosines >= min(self.beyond, SAME_COSINE)) & (pairs.kept >= SAME_WORK)  # NaN, unseen: not the same
 
     def is_related(self, pairs: Pairs) -> Bool[Tensor, "P"]:
         "Which pairs are beyond chance and not the same."
@@ -200,7 +200,7 @@ class Agreement(NamedTuple):
         order = torch.cat(cosines).argsort(descending=True, stable=True) if cosines else []
         return [ends[at] for at in order]
 
-# %% ../nbs/34_agreement.ipynb #5d1d38a2
+# %% ../nbs/34_agreement.ipynb #7d0e2a87
 def definition(found: Agreement) -> str:
     "What *same* means for these pairs, as part of a sentence."
     if found.by_work: return f"substitution keeps {SAME_WORK:.0%} of their work or more, both ways"

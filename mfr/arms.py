@@ -305,9 +305,11 @@ class StudyOptions:
     seed: int = 0  # of the first repetition
     merge: Merge | None = None  # also an arm of what the baseline's members share; those of a file say so themselves
     arms: Path | None = None  # a TOML file of other arms than baseline and MFR
+    plant: int = 0  # known features added to the rows, to see which are recovered; trains two more stacks as controls
 
     def __post_init__(self):
         at_least(1, batch_size=self.batch_size, seeds=self.seeds)
+        at_least(0, plant=self.plant)
         self.compared(1)  # checks shape and training, and the file of arms
 
     def compared(self, d_in: int) -> dict[str, Arm]:

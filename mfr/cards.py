@@ -36,7 +36,7 @@ class Text:
         "Numbers of the rows around a row."
         return range(max(0, row - before), min(len(self.tokens), row + after + 1))
 
-
+# %% ../nbs/59c_cards.ipynb #ea7ef986
 def tokenizer_of(model: str):  # None where it is not on this machine
     "The tokenizer that a store's manifest names."
     if Path(model).name == MODEL_FOLDER.name: return Bytes()
@@ -75,7 +75,7 @@ class Side:
     @property
     def top(self) -> float: return max((abs(p.value) for context in self.contexts for p in context), default=1) or 1
 
-
+# %% ../nbs/59c_cards.ipynb #7d31c6e3
 ORDERS = ("probability", "cosine", "work kept", "correlation", "density", "work")
 
 
@@ -117,7 +117,7 @@ def strongest(
         found = {j: sorted(best, reverse=True)[: 4 * number] for j, best in found.items()}
     return {j: [row for _, row in best] for j, best in found.items()}
 
-
+# %% ../nbs/59c_cards.ipynb #c7e063e2
 def apart(rows: Sequence[int], number: int, least: int = 24) -> list[int]:
     "The first rows that do not lie near each other."
     chosen = []

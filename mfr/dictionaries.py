@@ -59,7 +59,7 @@ def is_symmetric(found: SAEStack | Directions) -> bool:
     if isinstance(found, SAEStack): return bool(getattr(found.rule, "symmetric", False))
     return "abstopk" in f"{found.why} {found.metadata.get('architecture', '')}".lower()
 
-
+# %% ../nbs/37_dictionaries.ipynb #b5f8b93a
 def members_of(
     folder: Path,  # of one SAE or stack
     device: str = "cpu",

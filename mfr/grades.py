@@ -24,7 +24,7 @@ def one_way(pairs: Pairs, back: bool) -> Pairs:
     "The pairs as seen from the second dictionary, if asked for."
     return pairs._replace(rows=pairs.cols, cols=pairs.rows) if back else pairs
 
-
+# %% ../nbs/35b_grades.ipynb #8c74e2e0
 def _line(found: Agreement, pairs: Pairs, alive: Bool[Tensor, "f"]) -> dict[str, float]:
     "Counts and shares of one SAE's live latents."
     live = alive.cpu()

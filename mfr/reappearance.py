@@ -28,7 +28,8 @@ def predictors(
     "What the model sees of each feature; what is not known of any feature is left out."
     share = features["support"].to_numpy(float) / features["others"].to_numpy(float)
     closest = features["closest"].fillna(0).to_numpy(float)
-    columns = [np.ones(len(features)), share, share == 1, features["support"] == 1, closest, closest**2, share * closest]
+    alone = features["support"] == 1
+    columns = [np.ones(len(features)), share, share == 1, alone, closest, closest**2, share * closest]
     for name in ("density", "work"):
         values = np.log10(features[name].to_numpy(float).clip(1e-9))
         if np.isnan(values).all(): values = np.zeros(len(features))
@@ -101,7 +102,7 @@ def brier(predicted: pd.Series, found: pd.Series) -> float:
     "Mean squared difference between probability and outcome; 0 is best."
     return float(np.mean((predicted.to_numpy(float) - found.to_numpy(float)) ** 2))
 
-
+# %% ../nbs/59b_reappearance.ipynb #3207c773
 def reliability(
     judged: pd.DataFrame,  # columns probability and found
     bins: int = 10,
@@ -109,8 +110,8 @@ def reliability(
     "Predicted and observed shares in each tenth of the features."
     order = judged["probability"].rank(method="first")
     tenth = np.minimum((bins * (order - 1) / len(judged)).astype(int), bins - 1)
-    table = judged.groupby(tenth).agg(features=("found", "size"), predicted=("probability", "mean"), found=("found", "mean"))
-    return table.rename_axis("tenth").reset_index()
+    means = {"features": ("found", "size"), "predicted": ("probability", "mean"), "found": ("found", "mean")}
+    return judged.groupby(tenth).agg(**means).rename_axis("tenth").reset_index()
 
 # %% ../nbs/59b_reappearance.ipynb #3f128e0b
 def figure_reliability(judged: pd.DataFrame) -> Figure:
@@ -122,11 +123,11 @@ def figure_reliability(judged: pd.DataFrame) -> Figure:
     ax.set(xlabel="predicted probability", ylabel="share found again", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     return tidy(ax).figure
 
-
+# %% ../nbs/59b_reappearance.ipynb #755885ec
 def reliability_in_words(judged: pd.DataFrame) -> str:
     "Brier scores and the largest miss of a tenth, in a sentence."
     table = reliability(judged)
     off = (table["predicted"] - table["found"]).abs().max()
     own, plain = brier(judged["probability"], judged["found"]), brier(judged["by support"], judged["found"])
-    return (f"Brier score {own:.4f}, by support alone {plain:.4f}; in each tenth of the features the predicted share is "
-            f"within {100 * off:.1f} points of the observed one (cross-validated over members).")
+    return (f"Brier score {own:.4f}, by support alone {plain:.4f}; in each tenth of the features the predicted share "
+            f"is within {100 * off:.1f} points of the observed one (cross-validated over members).")

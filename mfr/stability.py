@@ -89,7 +89,7 @@ def nearest_cosines(found: Agreement, sizes: Sequence[int]) -> list[Float[Tensor
             best[here] = best[here].scatter_reduce(0, at.cpu(), pairs.cosines.cpu().float(), "amax")
     return best
 
-
+# %% ../nbs/59_stability.ipynb #300dddc5
 def described(
     consensus: Consensus,
     found: Agreement,  # pairs of its dictionaries
@@ -242,7 +242,7 @@ class Members(NamedTuple):
     grades: pd.DataFrame  # from `grade_table`
     left_out: pd.DataFrame  # from `leave_one_out`
 
-
+# %% ../nbs/59_stability.ipynb #daac3f7a
 def graded_members(result: Result, arm: str, seed: int) -> Members:
     "Grade the members of an arm at one seed."
     stack, size, source = stack_of(result, arm, seed), result.study.batch_size, result.sources(seed, arm)
@@ -267,7 +267,8 @@ def found_again_part(result: Result) -> list[Part]:  # nothing where no arm has 
     grades = pd.concat([one.grades for one in judged], ignore_index=True)
     text = f"{in_words(judged[0].found, grades)} {conclusion(everything)} Members of {plain}, each left out in turn."
     parts = [Part("Which features are found again?", figure_reappearance(everything), text, "found_again")]
-    counts = grades.drop(columns=["SAE", "in"]).mean().rename("mean").round(3).rename_axis("of one member").reset_index()
+    means = grades.drop(columns=["SAE", "in"]).mean().round(3)
+    counts = means.rename("mean").rename_axis("of one member").reset_index()
     parts.append(Part("One member in another", counts, "Means over each two members and over seeds."))
     threshold = float(np.mean([max(one.found.threshold, one.found.beyond) for one in judged]))
     if not np.isfinite(threshold): return parts

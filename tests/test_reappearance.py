@@ -40,7 +40,8 @@ def test_probabilities_are_probabilities_and_follow_the_scores(m, seed):
     order = np.argsort(model.score(frame))
     p = model(frame)[order]
     assert ((0 <= p) & (p <= 1)).all() and (np.diff(p) >= -1e-12).all()
-    for outcome in (True, False): test_close(fit_found_again(frame.assign(found=outcome))(frame), float(outcome), eps=0.05)
+    for outcome in (True, False):
+        test_close(fit_found_again(frame.assign(found=outcome))(frame), float(outcome), eps=0.05)
 
 
 def test_logistic_weights_are_those_of_newton():

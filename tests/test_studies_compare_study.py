@@ -4,14 +4,16 @@
 
 import json
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from fastcore.test import test_eq
 from mfr.formats import export
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.saving import save
 from mfr.study import RunOptions
-from mfr.studies.compare_study import CompareStudy, compared, run_compare
+from mfr.studies.compare_study import CompareStudy, compared, run_compare, verdict, warnings_of
 
 
 # %% ../nbs/71_compare_study.ipynb #d760b10f
@@ -31,6 +33,32 @@ def test_saes_of_any_library_on_the_same_rows(tmp_path):
     assert np.isnan(lines.loc["gated", "FVU"]) and len(table) == 6
     json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert "leaves the least variance" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_doubtful_comparisons_say_why(tmp_path):
+    "Rows of another place, a few rows with most of the variance, an L0 that is not the k that is claimed."
+    for i in range(2): save(SAEStack(SAEConfig(8, 16, k=3), seed=i).eval(), tmp_path / "saes" / f"s{i}")
+    rows = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
+    np.save(tmp_path / "far.npy", rows + 50)
+    rows[:3] *= 60
+    np.save(tmp_path / "heavy.npy", rows)
+    for name, words in (("far", "FVU above 1: s"), ("heavy", "1% of the rows hold 9")):
+        table = compared(CompareStudy((tmp_path / "saes",), tmp_path / f"{name}.npy"))
+        assert words in verdict(table)
+        test_eq("FVU without heavy rows" in table, name == "heavy")
+    claims = pd.DataFrame({"SAE": ["a", "b"], "FVU": [0.1, 0.2], "L0": [17.8, 4.0], "k": [4, 4]})
+    assert warnings_of(claims, 0.0) == ["a claims k = 4 and activates 17.8 latents a row: its thresholds or scaling do "
+                                        "not fit these rows."]
+
+
+def test_shares_are_those_of_substitution(tmp_path):
+    "An SAE beside its own copy in another order: all of its live latents are the same."
+    stack = SAEStack(SAEConfig(8, 16, k=3), seed=2).eval()
+    save(stack, tmp_path / "saes" / "a")
+    save(SAEStack(SAEConfig(8, 16, k=3), seed=2, W=stack.W.flip(1).clone()).eval(), tmp_path / "saes" / "b")
+    np.save(tmp_path / "rows.npy", torch.randn(300, 8))
+    table = compared(CompareStudy((tmp_path / "saes",), tmp_path / "rows.npy"))
+    assert table["same"].tolist() == [1, 1] and "substitution keeps 50%" in verdict(table)
 
 
 def test_rows_of_another_width_are_told(tmp_path):

@@ -16,7 +16,7 @@ from mfr.sae import SAEStack
 from mfr.substitution import graded, observe, substitute
 
 
-# %% ../nbs/34b_substitution.ipynb #23b17359
+# %% ../nbs/34b_substitution.ipynb #9c8d1a65
 def naive(A, B, x, a, b):
     "Work, and what partner b keeps of it with its own activation and by its direction alone: one latent, float64."
     x = x.double()
@@ -95,6 +95,16 @@ def test_unseen_latents_are_not_the_same_and_not_alone():
     found = find_pairs([W, W], 0.5)
     same = graded(found, substitute([stack, stack], observed, x, found.pairs)).same()[0, 1]
     assert set(same.rows.tolist()) <= set(range(6)) and observed.alive[0][6:].sum() == 0
+
+
+def test_fvu_is_that_of_an_evaluation():
+    "Rows far from 0, in blocks of different sizes."
+    from mfr.metrics import evaluate
+
+    stack = SAEStack(SAEConfig(6, 9, 2, n=2, decoder_bias="fixed"), seed=0).eval()
+    x = 5 + torch.randn(90, 6, generator=torch.Generator().manual_seed(0))
+    blocks = x.split([50, 10, 30])
+    test_close([work.fvu for work in observe([stack], blocks).works], evaluate(stack, blocks).fvu.tolist(), eps=1e-5)
 
 
 def test_no_rows_are_refused():

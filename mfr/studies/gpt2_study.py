@@ -42,6 +42,7 @@ from ..loss_recovered import Ablations, ablate, loss_recovered
 from ..metrics import weight_distances
 from ..mutual import Mutual
 from ..plots import figure_by_k
+from ..planted import with_planted
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, compared, headline, members_part, stack_of, table_by_k, training_part, where
@@ -332,11 +333,12 @@ def study_of(study: GPT2Study, source: Activations) -> Study:
     sections = (table_parts, by_k_part, found_again_part, distances_part, members_part, arms_part, *LAST)
     measures, rivals, digits = (reconstruction, spliced), (unspliced,), DIGITS
     if study.steer: measures, rivals, digits = (*measures, steered), (*rivals, steered_at_random), DIGITS | STEERING
-    return Study(
+    made = Study(
         "gpt2", source, study.compared(source.d_in), measures, sections, study.batch_size, study.seeds, study.seed,
         rivals=rivals, digits=digits, numbers=numbers, conclusion=conclusion,
         table=lambda result: both_tables(result.members), title=f"SAEs on {source.name}", lead=lead(study, source),
     )  # fmt: skip
+    return with_planted(made, study.plant)
 
 # %% ../../nbs/64_gpt2_study.ipynb #f6d1084f
 def lead(study: GPT2Study, source: Activations) -> str:

@@ -25,6 +25,7 @@ from ..merging import Merge, use_of
 from ..metrics import agreement_with_truth, recovery, truth
 from ..mutual import Mutual
 from ..plots import palette, plot_activity, plot_agreement, plot_similarities, plot_training, small_multiples, tidy
+from ..planted import with_planted
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, curve, draw_inactivity, headline, members_part, pooled
@@ -229,7 +230,8 @@ class SyntheticStudy(StudyOptions):
         words = dict(title="Synthetic study", lead=lead(self), conclusion=conclusion, digits=digits)
         source, arms = partial(self.source, device=device), self.compared(self.data.d_in)
         measures = (reconstruction, truths, *((influence,) if self.readout else ()))
-        return Study("synthetic", source, arms, measures, sections, track=tracking, **how_often, **words)
+        made = Study("synthetic", source, arms, measures, sections, track=tracking, **how_often, **words)
+        return with_planted(made, self.plant)
 
 # %% ../../nbs/61_synthetic_study.ipynb #727833a2
 DIGITS = {"FVU": 4, "L0": 1, "dead": 0, "MMCS": 3, "matched": 3, "recovered": 3, "agreement": 3, "restarts": 0}

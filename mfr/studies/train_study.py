@@ -22,6 +22,7 @@ from ..data.vectors import RowCheck, Vectors, check_rows, in_blocks
 from ..metrics import pca_fvu
 from ..mutual import Mutual
 from ..plots import palette, plot_fvu, tidy
+from ..planted import with_planted
 from ..reinit import Restarts
 from ..report import Part
 from ..result import Result, arms_part, differences_part, headline, members_part, training_part
@@ -149,7 +150,8 @@ class TrainStudy(StudyOptions):
         words = dict(title="Stacks on your vectors", lead=lead(self, data, rows), notes=tuple(rows.sentences()[1:]))
         words["conclusion"] = conclusion
         parts = dict(sections=SECTIONS, rivals=(pca_rival(arms, self.pca_rows),), numbers=more_numbers, digits=DIGITS)
-        return Study("train", data, arms, (reconstruction,), **parts, **how_often, **words)
+        made = Study("train", data, arms, (reconstruction,), **parts, **how_often, **words)
+        return with_planted(made, self.plant)
 
 # %% ../../nbs/62_train_study.ipynb #a8a360f7
 def conclusion(result: Result) -> str:
