@@ -183,9 +183,13 @@ class Agreement(NamedTuple):
         "The pairs that are the same."
         return {two: pairs.only(self.is_same(pairs)) for two, pairs in self.pairs.items()}
 
+    def by_cosine(self) -> Agreement:
+        "The same pairs, graded by their cosine."
+        return self._replace(pairs={two: pairs._replace(kept=None) for two, pairs in self.pairs.items()})
+
     def loosened(self) -> Agreement:
         "With every pair beyond chance joined."
-        return self._replace(pairs={two: p._replace(kept=None) for two, p in self.pairs.items()}, threshold=self.beyond)
+        return self.by_cosine()._replace(threshold=self.beyond)
 
     def without(self, left_out: Sequence[int]) -> Agreement:
         "The pairs of all dictionaries but some."

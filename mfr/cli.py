@@ -162,7 +162,7 @@ ABOUT = {
     "show": "What a folder holds: a run and what it found, or how far it is; a stack; an SAE of another library.",
     "compare": "Runs side by side by what they have measured; or, with --activations, SAEs on the same rows.",
     "repeat": "Run the command of a run once more, in a new folder, and compare every figure and every weight.",
-    "consensus": "Which features several SAEs share, and how often each would be found again.",
+    "consensus": "Which features of several SAEs are the same, and how likely one more SAE would find each.",
     "export": "Write the members of a stack, or of all stacks of a run, so that another library loads them.",
     "bench": "What a training step costs, as ratios taken in one run on this machine; from a clone of the project.",
     "completion": "A script for your shell that completes commands and options.",

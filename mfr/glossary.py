@@ -104,7 +104,7 @@ COLUMNS |= {
     "cosine": "Of the decoder rows of a feature's latents, a mean over pairs; of the nearest pair where it is alone.",
     "uniqueness": "Share of different latents among all nearest ones; 1 where no latent is nearest to several.",
     "correlation": "Of a cleaned signal with the clean one, or of the activations of two latents.",
-    "also nearest by encoder": "Share of the latents that are the same whose encoder rows are each other's nearest as well.",
+    "also nearest by encoder": "Share of the same latents whose encoder rows are each other's nearest as well.",
     "nearest at the start": "Share of the latents that are the same which were each other's nearest before training.",
     "rare": "Share found again of the third of the features that is active least often.",
     "medium": "Share found again of the third of the features in between.",

@@ -51,7 +51,7 @@ def grade_table(
     found: Agreement,  # pairs of dictionaries
     alive: Sequence[Bool[Tensor, "_"]],  # latents of each that count; the others are unseen
     names: Sequence[str] | None = None,  # of the dictionaries
-    works: Sequence[Work] | None = None,  # of each, from `observe`
+    works: Sequence[Work] | None = None,  # of each, from `observe_saes`
     kept: dict[tuple[int, int], Substituted] | None = None,  # from `substitute`
 ) -> pd.DataFrame:  # SAE, other, latents, unseen, counts and shares; a row for each SAE beside each other one
     "How many latents of one SAE are the same in another, related to one of its latents, or alone."

@@ -18,13 +18,14 @@ from torch import Tensor
 from .batch import as_batch
 from .checks import above
 from .code import times_active
-from .consensus import Consensus, find_consensus
+from .consensus import Consensus, consensus_of
 from .data.language import evaluating
 from .sae import SAEStack
+from .substitution import grade_saes
 from .train import TrainConfig, fit
 
 # %% auto #0
-__all__ = ['LOOK', 'use_of', 'chosen_clusters', 'mean_over', 'assembled', 'shared', 'merge', 'Merge']
+__all__ = ['LOOK', 'use_of', 'consensus_by_work', 'chosen_clusters', 'mean_over', 'assembled', 'shared', 'merge', 'Merge']
 
 # %% ../nbs/43_merging.ipynb #e475b053
 LOOK = 8  # batches over which use is counted
@@ -36,6 +37,16 @@ def use_of(stack: SAEStack, batches: Iterable[Any]) -> Float[Tensor, "n f"]:
         counts = [times_active(stack.encode(as_batch(item, stack.W).x)) for item in batches]
     if not counts: raise ValueError("batches: expected at least one batch, got none")
     return torch.stack(counts).sum(0)
+
+# %% ../nbs/43_merging.ipynb #25b52a56
+@torch.no_grad()
+def consensus_by_work(stack: SAEStack, batches: Sequence[Any]) -> Consensus:
+    "Clusters of latents that keep each other's work on some batches; unseen latents are joined by their cosine."
+    rows, found, *_ = grade_saes([stack], batches, dead=True)
+    def known(pairs):
+        by_cosine = (pairs.cosines >= found.threshold).to(pairs.kept)
+        return pairs._replace(kept=torch.where(pairs.kept.isnan(), by_cosine, pairs.kept))
+    return consensus_of(rows, found._replace(pairs={two: known(pairs) for two, pairs in found.pairs.items()}))
 
 # %% ../nbs/43_merging.ipynb #0ce435fc
 def chosen_clusters(
@@ -50,7 +61,7 @@ def chosen_clusters(
     first = torch.from_numpy(np.unique(consensus.family[order].numpy(), return_index=True)[1])
     later = torch.ones(len(order), dtype=torch.bool).index_fill(0, first, False)
     order = torch.cat([order[first.sort().values], order[later]])
-    return order[(mean[order] == 0).int().argsort(stable=True)][:f]  # whoever is never active comes last
+    return order[(mean[order] == 0).int().argsort(stable=True)][:f]  # latents that are never active come last
 
 # %% ../nbs/43_merging.ipynb #dad09199
 def mean_over(
@@ -89,12 +100,12 @@ def assembled(
 def shared(
     stack: SAEStack,  # trained, at least 2 members
     batches: Sequence[Any],  # to count on how much each latent is used
-    consensus: Consensus | None = None,  # by default that of all latents
+    consensus: Consensus | None = None,  # by default that of all latents, by work kept on the batches
 ) -> SAEStack:  # n = 1, not trained yet; its metadata has the support of each latent
     "What the members of a stack share, as one SAE."
     if stack.config.n < 2: raise ValueError(f"stack: expected at least 2 members to merge, got {stack.config.n}")
     use = use_of(stack, batches)
-    consensus = consensus or find_consensus(stack.decoder)
+    consensus = consensus or consensus_by_work(stack, batches)
     return assembled(stack, consensus, chosen_clusters(consensus, use, stack.config.d_hidden))
 
 # %% ../nbs/43_merging.ipynb #817074b5
@@ -102,9 +113,9 @@ def merge(
     stack: SAEStack,  # trained, at least 2 members
     batches: Iterable[Any],  # to tune on, without end or long enough
     config: TrainConfig,  # how long and how fast; a tenth of the steps that the members had is enough
-    consensus: Consensus | None = None,  # by default that of all latents
+    consensus: Consensus | None = None,  # by default that of all latents, by work kept on the first batches
 ) -> SAEStack:  # n = 1, in eval mode; its metadata has the support of each latent
-    "What the members of a stack share, as one SAE, tuned; KeyboardInterrupt if somebody interrupts it."
+    "What the members of a stack share, as one SAE, tuned; KeyboardInterrupt on Ctrl-C."
     if config.mutual or config.restarts:
         raise ValueError("config: expected neither a penalty nor restarts to tune one SAE with, as in Merge().tuning")
     stream = iter(batches)

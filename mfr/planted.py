@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .agreement import SAME_COSINE, as_dictionaries, find_pairs, gaussian_like, mutual_nearest
+from .agreement import SAME_COSINE, gaussian_like, mutual_nearest
 from .arms import Source
 from .batch import Batch
 from .checks import above, at_least, between
@@ -32,7 +32,7 @@ from .sae import SAEStack
 from .session import Trained
 from .similarity import nearest, unit
 from .stability import JUDGED, described, leave_one_out
-from .substitution import graded, observe, substitute
+from .substitution import grade_saes, observe_saes
 from .train import fit
 
 # %% auto #0
@@ -146,10 +146,7 @@ class GaussianNull:
 # %% ../nbs/59d_planted.ipynb #f3575506
 def judged_consensus(stack: SAEStack, batches: list) -> tuple[Consensus, Float[np.ndarray, "m"], float]:
     "The clusters of a stack's members by substitution, the probability of each, and the share that is the same."
-    observed = observe([stack], batches)
-    rows = as_dictionaries(stack.decoder.detach(), observed.alive)
-    found = find_pairs(rows)
-    found = graded(found, substitute([stack], observed, batches, found.pairs))
+    rows, found, observed, _ = grade_saes([stack], batches)
     density, consensus = [work.density for work in observed.works], consensus_of(rows, found)
     left_out = leave_one_out(rows, found=found, density=density, works=observed.works)
     frame = pd.DataFrame(described(consensus, found, density, observed.works) | {"others": stack.config.n})
@@ -202,7 +199,7 @@ def planted_truth(trained: Trained, source: Source) -> Mapping[str, pd.DataFrame
         batches = list(islice(sources[name].held_out(size), max(1, JUDGED // size)))
         consensus, probability, same = judged_consensus(stack.eval(), batches)
         counts = {f"support {s}": int((consensus.support == s).sum()) for s in range(stack.config.n, 0, -1)}
-        fvu = float(np.mean([work.fvu for work in observe([stack], batches).works]))
+        fvu = float(np.mean([work.fvu for work in observe_saes([stack], batches).works]))
         line = {"rows": name, "same": same, "FVU": fvu}
         lines.append(line | {"in the stack without": shared_by_cosine(stack, stacks["without"])} | counts)
         if name == "planted":

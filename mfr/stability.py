@@ -26,7 +26,7 @@ from .plots import tidy
 from .report import Part
 from .result import Result, stack_of
 from .similarity import unit
-from .substitution import Work, graded, observe, substitute
+from .substitution import Work, grade_saes
 
 # %% auto #0
 __all__ = ['JUDGED', 'found_in', 'leave_one_out', 'link_to', 'nearest_cosines', 'described', 'reappearance', 'plot_reappearance',
@@ -59,7 +59,7 @@ def leave_one_out(
     density: Sequence[Float[Tensor, "_"]] | None = None,  # of every latent
     groups: Sequence[int] | None = None,  # what each dictionary was trained with; by default all apart
     found: Agreement | None = None,  # their pairs, where they are known already
-    works: Sequence[Work] | None = None,  # of each dictionary, from `observe`
+    works: Sequence[Work] | None = None,  # of each dictionary, from `observe_saes`
 ) -> pd.DataFrame:  # left out, support, cosine, closest, density, work, others, found: a row a cluster and dictionary
     "For each dictionary: which of the features that those of other groups share does it have?"
     rows = as_dictionaries(D, alive)
@@ -246,14 +246,10 @@ class Members(NamedTuple):
 def graded_members(result: Result, arm: str, seed: int) -> Members:
     "Grade the members of an arm at one seed."
     stack, size, source = stack_of(result, arm, seed), result.study.batch_size, result.sources(seed, arm)
-    def rows(): return islice(source.held_out(size), max(1, JUDGED // size))
-    observed = observe([stack], rows())
+    batches = list(islice(source.held_out(size), max(1, JUDGED // size)))
+    rows, found, observed, kept = grade_saes([stack], batches)
     density = [work.density for work in observed.works]
-    D = as_dictionaries(stack.decoder, observed.alive)
-    found = find_pairs(D)
-    kept = substitute([stack], observed, rows(), found.pairs)
-    found = graded(found, kept)
-    left_out = leave_one_out(D, found=found, density=density, works=observed.works)
+    left_out = leave_one_out(rows, found=found, density=density, works=observed.works)
     return Members(found, grade_table(found, observed.alive, None, observed.works, kept), left_out.assign(seed=seed))
 
 # %% ../nbs/59_stability.ipynb #6a4896d2

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .agreement import Agreement, Pairs
+from .agreement import Agreement, Pairs, as_dictionaries, find_pairs
 from .batch import as_batch
 from .code import Code, dot_pairs, kept, rows_of, sum_numbers, sum_rows
 from .data.language import evaluating
@@ -23,7 +23,8 @@ from .similarity import nearest_rows
 
 # %% auto #0
 __all__ = ['Work', 'Seen', 'per_latent', 'add_work', 'values_at', 'Replaced', 'add_replaced', 'Substituted', 'substituted',
-           'Observed', 'observe', 'seen_again', 'substitute', 'graded', 'Split', 'owners', 'add_together', 'split_work']
+           'Observed', 'observe_saes', 'seen_again', 'substitute', 'graded', 'GradedSAEs', 'grade_saes', 'Split',
+           'owners', 'add_together', 'split_work']
 
 # %% ../nbs/34b_substitution.ipynb #bb2f4f32
 @dataclass
@@ -176,7 +177,7 @@ class Observed(NamedTuple):
 
 # %% ../nbs/34b_substitution.ipynb #6eae27af
 @torch.no_grad()
-def observe(
+def observe_saes(
     stacks: Sequence[SAEStack],  # members count as SAEs of their own, in order
     batches: Iterable[Any],  # rows in any form that `mfr.batch` knows, not seen in training
 ) -> Observed:  # ValueError where there are no rows
@@ -212,7 +213,7 @@ def seen_again(stacks: Sequence[SAEStack], codes: Sequence[Code], item: Any) -> 
 @torch.no_grad()
 def substitute(
     stacks: Sequence[SAEStack],  # members count as SAEs of their own, in order
-    observed: Observed,  # from `observe`
+    observed: Observed,  # from `observe_saes`
     batches: Iterable[Any],  # the same rows once more
     pairs: Mapping[tuple[int, int], Pairs],  # of each two SAEs, from `find_pairs`
 ) -> dict[tuple[int, int], Substituted]:
@@ -230,7 +231,34 @@ def substitute(
 # %% ../nbs/34b_substitution.ipynb #320223b9
 def graded(found: Agreement, kept: Mapping[tuple[int, int], Substituted]) -> Agreement:
     "The same pairs, graded by the work that they keep."
-    return found._replace(pairs={two: p._replace(kept=kept[two].least.float()) for two, p in found.pairs.items()})
+    def least(two, pairs): return pairs._replace(kept=kept[two].least.to(pairs.cosines))
+    return found._replace(pairs={two: least(two, pairs) for two, pairs in found.pairs.items()})
+
+# %% ../nbs/34b_substitution.ipynb #4a1650a4
+class GradedSAEs(NamedTuple):
+    "Several SAEs on some rows, and their pairs graded by substitution."
+
+    rows: list[Float[Tensor, "_ d"]]  # unit decoder rows of each SAE, zeros for unseen latents
+    found: Agreement  # the pairs; `.same()`, `.is_related(pairs)`
+    observed: Observed
+    kept: dict[tuple[int, int], Substituted]
+
+# %% ../nbs/34b_substitution.ipynb #e00719e5
+def grade_saes(
+    stacks: Sequence[SAEStack],  # members count as SAEs of their own, in order
+    batches: Sequence[Any],  # rows in any form that `mfr.batch` knows, not seen in training; read twice
+    threshold: float | None = None,  # cosine that decides instead of the work kept
+    level: float = 0.01,  # share of the pairs beyond chance that may be there by chance
+    absolute: bool = False,  # compare absolute cosines, for sign-symmetric SAEs
+    dead: bool = False,  # pair latents that never fire on the rows, too
+) -> GradedSAEs:  # ValueError without rows, and for SAEs of different widths of input
+    "Pair the latents of each two SAEs, and grade the pairs by the work that they keep in each other's place."
+    observed = observe_saes(stacks, batches)
+    D = [rows.detach() for stack in stacks for rows in stack.decoder]
+    rows = as_dictionaries(D, None if dead else observed.alive)
+    found = find_pairs(rows, threshold, level, absolute)
+    kept = substitute(stacks, observed, batches, found.pairs)
+    return GradedSAEs(rows, found if threshold is not None else graded(found, kept), observed, kept)
 
 # %% ../nbs/34b_substitution.ipynb #7ed3d842
 class Split(NamedTuple):
@@ -269,7 +297,7 @@ def add_together(taken: Float[Tensor, "f"], one: Seen, other: Seen, owner: Int[T
 @torch.no_grad()
 def split_work(
     stacks: Sequence[SAEStack],
-    observed: Observed,  # from `observe`
+    observed: Observed,  # from `observe_saes`
     batches: Iterable[Any],  # the same rows once more
     owner: Mapping[tuple[int, int], Int[Tensor, "g"]],  # SAE whose latents are replaced, other SAE: from `owners`
 ) -> dict[tuple[int, int], Split]:

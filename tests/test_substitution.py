@@ -13,7 +13,7 @@ from mfr.agreement import find_pairs
 from mfr.agreement import mutual_nearest
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
-from mfr.substitution import graded, observe, substitute
+from mfr.substitution import graded, observe_saes, substitute
 
 
 # %% ../nbs/34b_substitution.ipynb #9c8d1a65
@@ -46,7 +46,7 @@ def test_substitution_against_naive(d, f, g, k, blocks, bias, relu, seed):
     x = torch.randn(40, d, generator=gen)
     pairs = {(0, 1): mutual_nearest(*(stack.decoder[0].detach() for stack in stacks))}
     rows = x.split(-(-40 // blocks))
-    observed = observe(stacks, rows)
+    observed = observe_saes(stacks, rows)
     got = substitute(stacks, observed, rows, pairs)[0, 1]
     codes = [stack.encode(x).dense()[0].double() for stack in stacks]
     for p, (a, b) in enumerate(zip(pairs[0, 1].rows.tolist(), pairs[0, 1].cols.tolist())):
@@ -71,7 +71,7 @@ def test_an_exact_copy_keeps_everything():
     copy = SAEStack(SAEConfig(8, 12, 3, relu=False), seed=0, W=stack.W[:, order].clone()).eval()
     x = [torch.randn(300, 8, generator=torch.Generator().manual_seed(1))]
     pairs = {(0, 1): mutual_nearest(stack.decoder[0].detach(), copy.decoder[0].detach())}
-    got = substitute([stack, copy], observe([stack, copy], x), x, pairs)[0, 1]
+    got = substitute([stack, copy], observe_saes([stack, copy], x), x, pairs)[0, 1]
     test_close(got.kept, torch.ones(12, 2).double(), eps=1e-4)
     test_close(got.overlap, torch.ones(12).double(), eps=1e-6)
 
@@ -80,9 +80,9 @@ def test_members_of_a_stack_are_saes_of_their_own():
     stack = SAEStack(SAEConfig(8, 12, 3, n=3), seed=0).eval()
     x = [torch.randn(200, 8, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
     found = find_pairs(list(stack.decoder.detach()))
-    together = substitute([stack], observe([stack], x), x, found.pairs)
+    together = substitute([stack], observe_saes([stack], x), x, found.pairs)
     members = [stack.member(i) for i in range(3)]
-    alone = substitute(members, observe(members, x), x, found.pairs)
+    alone = substitute(members, observe_saes(members, x), x, found.pairs)
     for two in found.pairs: test_close(together[two].kept.nan_to_num(9), alone[two].kept.nan_to_num(9), eps=1e-3)
 
 
@@ -91,7 +91,7 @@ def test_unseen_latents_are_not_the_same_and_not_alone():
     W = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(0)))[0]
     stack = SAEStack(SAEConfig(12, 12, 2), seed=0, W=W[None]).eval()
     x = [torch.rand(100, 6) @ W[:6] + 0.1 * W[:6].sum(0)]
-    observed = observe([stack, stack], x)
+    observed = observe_saes([stack, stack], x)
     found = find_pairs([W, W], 0.5)
     same = graded(found, substitute([stack, stack], observed, x, found.pairs)).same()[0, 1]
     assert set(same.rows.tolist()) <= set(range(6)) and observed.alive[0][6:].sum() == 0
@@ -104,9 +104,9 @@ def test_fvu_is_that_of_an_evaluation():
     stack = SAEStack(SAEConfig(6, 9, 2, n=2, decoder_bias="fixed"), seed=0).eval()
     x = 5 + torch.randn(90, 6, generator=torch.Generator().manual_seed(0))
     blocks = x.split([50, 10, 30])
-    test_close([work.fvu for work in observe([stack], blocks).works], evaluate(stack, blocks).fvu.tolist(), eps=1e-5)
+    test_close([work.fvu for work in observe_saes([stack], blocks).works], evaluate(stack, blocks).fvu.tolist(), eps=1e-5)
 
 
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="batches: expected at least one example, got none"):
-        observe([SAEStack(SAEConfig(4, 5, 1))], [])
+        observe_saes([SAEStack(SAEConfig(4, 5, 1))], [])

@@ -1,6 +1,6 @@
 """Definitions of *same*, held against known features and against each other; written to `results/same/SETTING.json`.
 
-    python -m benchmarks.same SETTING --seeds 1 [--apart] [--merge] [--keep DIR] [--out FILE]
+    python -m benchmarks.same SETTING --seeds 1 [--apart] [--penalties .03] [--merge] [--keep DIR] [--out FILE]
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -19,16 +20,17 @@ from benchmarks.same.settings import CHOSEN, TERMS
 from benchmarks.worth.contestants import N, kept, tail, trained
 from benchmarks.worth.settings import Setting
 from mfr import __version__
-from mfr.agreement import SAME_WORK, find_pairs
+from mfr.agreement import SAME_WORK
 from mfr.consensus import consensus_of
 from mfr.grades import grade_table
 from mfr.merging import merge
 from mfr.metrics import evaluate, recovery
+from mfr.mutual import Mutual
 from mfr.reappearance import brier, cross_validated, fit_found_again, reliability
 from mfr.sae import SAEStack
 from mfr.similarity import nearest, unit
 from mfr.stability import described, found_in, leave_one_out, link_to, reappearance
-from mfr.substitution import graded, observe, substitute
+from mfr.substitution import grade_saes
 
 BINS = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.001)
 ROWS = 20_000  # held-out rows to judge by
@@ -48,12 +50,8 @@ class Judged:
     "The members of stacks on held-out rows: pairs, what they do for each other, and what is the same."
 
     def __init__(self, stacks: list[SAEStack], batches: list[torch.Tensor]):
-        self.observed = observe(stacks, batches)
-        D = [rows.detach() for stack in stacks for rows in stack.decoder]
-        self.rows = [unit(own) * alive[:, None] for own, alive in zip(D, self.observed.alive)]
-        self.cosine = find_pairs(self.rows)
-        self.kept = substitute(stacks, self.observed, batches, self.cosine.pairs)
-        self.found = graded(self.cosine, self.kept)
+        self.rows, self.found, self.observed, self.kept = grade_saes(stacks, batches)
+        self.cosine = self.found.by_cosine()
 
     def pairs(self, features=None) -> pd.DataFrame:
         "A row a pair: cosine, correlation, overlap, work kept; and whether it is of one true feature."
@@ -150,7 +148,29 @@ def merges(setting: Setting, source, stack: SAEStack, seed: int, batches: list) 
     return lines
 
 
-def one_seed(name: str, seed: int, folder: Path, apart: bool, merging: bool) -> dict:
+def shared(judged: Judged, n: int) -> dict[str, float]:
+    "Share of latents that are the same, and of the work that is done again: in the same stack, and in another one."
+    table = grade_table(judged.found, judged.observed.alive, None, judged.observed.works, judged.kept)
+    side = [int(name[4:]) < n for name in table["SAE"]], [int(name[4:]) < n for name in table["in"]]
+    table["stacks"] = ["together" if a == b else "apart" for a, b in zip(*side)]
+    means = table.groupby("stacks")[["same, share", "same, by work", "work done again"]].mean()
+    out = {f"{quantity}, {stacks}": float(v) for quantity, column in means.items() for stacks, v in column.items()}
+    return out | {"FVU": float(np.mean([work.fvu for work in judged.observed.works]))}
+
+
+def with_penalties(
+    setting: Setting, source, seed: int, folder: Path, weights: list[float], batches: list,
+) -> list[dict]:
+    "What a penalty does to the agreement within a stack, and with a stack trained apart."
+    lines = []
+    for weight in weights:
+        def make(side, weight=weight): return trained(setting, source, 10 * seed + side, n=N, mutual=Mutual(weight))
+        stacks = [kept(partial(make, side), folder / str(seed) / f"{side}-{weight}") for side in range(2)]
+        lines.append({"penalty": weight} | shared(Judged(stacks, batches), N))
+    return lines
+
+
+def one_seed(name: str, seed: int, folder: Path, apart: bool, merging: bool, weights: list[float]) -> dict:
     "Everything that is measured of one seed."
     setting, how = CHOSEN[name], {"terms": TERMS[name]} if name in TERMS else {}
     source = setting.source(seed, folder)
@@ -170,6 +190,8 @@ def one_seed(name: str, seed: int, folder: Path, apart: bool, merging: bool) -> 
            "same": {q: float(same[q].median()) for q in ("cosine", "correlation", "work kept")} if len(same) else {}}
     if apart: out["found again"] = again(judged, n, (n, n))
     if setting.truth and n == N: out["support"] = by_support(judged, source.features)
+    if apart: out["shared"] = [{"penalty": 0.0} | shared(judged, n)]
+    if weights: out["shared"] += with_penalties(setting, source, seed, folder, weights, batches)
     if merging: out["merged"] = merges(setting, source, stacks[0], 10 * seed, batches)
     return out
 
@@ -180,6 +202,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--apart", action="store_true", help="also a second stack of four, trained apart")
     parser.add_argument("--merge", action="store_true", help="also the SAE that four members make")
+    parser.add_argument("--penalties", nargs="*", type=float, default=[], help="also stacks with these penalties")
     parser.add_argument("--keep", type=Path, help="where trained stacks stay, and are found again")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
@@ -189,7 +212,8 @@ def main() -> None:
         folder = (asked.keep or Path(tmp)) / asked.setting
         made["runs"] = []
         for seed in range(asked.seeds):
-            made["runs"].append(one_seed(asked.setting, seed, folder, asked.apart, asked.merge))
+            what = asked.apart or bool(asked.penalties), asked.merge, asked.penalties
+            made["runs"].append(one_seed(asked.setting, seed, folder, *what))
             print(f"{asked.setting}, seed {seed}", flush=True)
     name = asked.setting.replace(", ", "_").replace(" ", "_")
     target = asked.out or Path("results/same") / f"{name}.json"

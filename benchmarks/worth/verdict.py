@@ -97,9 +97,10 @@ def again(rows: list[Tensor], others: list[Tensor]) -> dict[str, dict[int, list[
     seen_again = {}
     for i in range(len(rows)):
         rest = [own * (j != i) for j, own in enumerate(rows)]
-        consensus = consensus_of(rest, found.without(i))
+        consensus = consensus_of(rest, found.without([i]))
         for other in others:
-            there = found_in(consensus, other)
+            links = [pairs.only(found.is_same(pairs)) for pairs in (mutual_nearest(own, other) for own in rest)]
+            there = found_in(consensus, links)
             for s in range(1, len(rows)):
                 here = consensus.support == s
                 n, k = seen_again.get(s, (0, 0))

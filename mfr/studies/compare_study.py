@@ -33,7 +33,7 @@ from ..result import finite
 from ..runs import RunFolder, undo_if_empty
 from ..sae import SAEStack
 from ..study import RunOptions
-from ..substitution import graded, observe, substitute
+from ..substitution import graded, observe_saes, substitute
 
 # %% auto #0
 __all__ = ['HEAVY', 'CompareStudy', 'Scored', 'scored', 'heavy_rows', 'claimed_k', 'numbered', 'shared_with_others', 'compared',
@@ -125,7 +125,7 @@ def shared_with_others(
     saes = [own.sae for own in found if own.sae is not None]
     if len(saes) == len(found):
         batches = [x.to(saes[0].W) for x in in_blocks(sample, 1000)]
-        agreed = graded(agreed, substitute(saes, observe(saes, batches), batches, agreed.pairs))
+        agreed = graded(agreed, substitute(saes, observe_saes(saes, batches), batches, agreed.pairs))
     shares = [{"same": [], "related": []} for _ in found]
     for (i, j), pairs in agreed.pairs.items():
         same, related = int(agreed.is_same(pairs).sum()), int(agreed.is_related(pairs).sum())

@@ -46,7 +46,7 @@ from ..result import finite
 from ..runs import RunFolder, undo_if_empty
 from ..stability import conclusion, described, figure_reappearance, leave_one_out, reappearance
 from ..study import RunOptions
-from ..substitution import Observed, Split, Substituted, graded, observe, owners, split_work, substitute
+from ..substitution import Observed, Split, Substituted, grade_saes, owners, split_work
 
 # %% ../../nbs/69_consensus_study.ipynb #c7862bcf
 @dataclass(frozen=True)
@@ -99,13 +99,9 @@ def judge(
     observed = kept = None
     saes = [own.sae for own in dictionaries if own.sae is not None]
     batches = [] if sample is None else list(in_blocks(sample, 1000))
-    if batches and len(saes) == len(dictionaries): observed = observe(saes, batches)
-    live = observed.alive if observed else None
-    rows = as_dictionaries([own.rows for own in dictionaries], live)
-    found = find_pairs(rows, threshold, level, any(own.symmetric for own in dictionaries))
-    if observed:
-        kept = substitute(saes, observed, batches, found.pairs)
-        if threshold is None: found = graded(found, kept)
+    how = threshold, level, any(own.symmetric for own in dictionaries)
+    if batches and len(saes) == len(dictionaries): rows, found, observed, kept = grade_saes(saes, batches, *how)
+    else: found = find_pairs(rows := as_dictionaries([own.rows for own in dictionaries]), *how)
     groups = [own.group for own in dictionaries]
     apart_from = list(range(len(groups))) if len(set(groups)) == 1 else groups
     works = observed and observed.works
