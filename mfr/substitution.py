@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .agreement import Agreement, Pairs, as_dictionaries, find_pairs
 from .batch import as_batch
-from .code import Code, dot_pairs, kept, rows_of, sum_numbers, sum_rows
+from .code import Code, dot_pairs, kept, rows_of, sum_rows
 from .data.language import evaluating
 from .sae import SAEStack
 from .similarity import nearest_rows
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
 # %% ../nbs/34b_substitution.ipynb #9ec8e6aa
 def per_latent(code: Code, numbers: Float[Tensor, "P"]) -> Float[Tensor, "f"]:
     "For each latent the sum of its pairs' numbers; float64, on the CPU."
-    return sum_numbers(code, numbers.double())[0].cpu()
+    return torch.bincount(code.latents, numbers.double(), minlength=code.shape[2]).double().cpu()  # also of no pairs
 
 # %% ../nbs/34b_substitution.ipynb #eebd9461
 def add_work(work: Work, seen: Seen, target: Float[Tensor, "b d"]) -> None:

@@ -104,7 +104,8 @@ def test_fvu_is_that_of_an_evaluation():
     stack = SAEStack(SAEConfig(6, 9, 2, n=2, decoder_bias="fixed"), seed=0).eval()
     x = 5 + torch.randn(90, 6, generator=torch.Generator().manual_seed(0))
     blocks = x.split([50, 10, 30])
-    test_close([work.fvu for work in observe_saes([stack], blocks).works], evaluate(stack, blocks).fvu.tolist(), eps=1e-5)
+    fvu = [work.fvu for work in observe_saes([stack], blocks).works]
+    test_close(fvu, evaluate(stack, blocks).fvu.tolist(), eps=1e-5)
 
 
 def test_no_rows_are_refused():
