@@ -63,4 +63,4 @@ CHOSEN = {
                           sae=replace(SETTINGS["gpt2"].sae, k=512, decoder_bias="fixed")),
     "eeg": Setting(eeg, SAEConfig(320, 512, 16, decoder_bias="fixed"), 1500, 256, 0.001, truth=False),
 }
-TERMS = {"gpt2, ReLU": (L1(0.03),)}
+TERMS = {"gpt2, ReLU": (L1(0.003),)}
