@@ -38,7 +38,7 @@ from .train import fit
 # %% auto #0
 __all__ = ['LOOKED', 'Plant', 'rows_in', 'spread_evenly', 'Planted', 'GaussianNull', 'judged_consensus', 'planted_features',
            'near_planted', 'shared_by_cosine', 'planted_truth', 'weakest_found', 'planted_in_words', 'figure_planted',
-           'recall_table', 'planted_part', 'with_planted']
+           'recall_table', 'planted_sentence', 'planted_numbers', 'planted_part', 'with_planted']
 
 # %% ../nbs/59d_planted.ipynb #0a21d7c8
 @dataclass(frozen=True)
@@ -256,6 +256,26 @@ def recall_table(features: pd.DataFrame) -> pd.DataFrame:
                                               observed=True).mean().unstack()
     return table.rename_axis("frequency").rename(columns=lambda name: f"magnitude {name}").reset_index()
 
+# %% ../nbs/59d_planted.ipynb #72a7145a
+def planted_sentence(result: Result) -> str:
+    "Recall of a run's planted features."
+    features = result.frames["planted"]
+    return planted_in_words(features, result.study.arms[features["arm"].iloc[0]].sae.n)
+
+# %% ../nbs/59d_planted.ipynb #4ecf4ab4
+def planted_numbers(result: Result) -> dict[str, float]:
+    "Recall, the weakest found, precision by support and the controls, under flat keys; means over seeds."
+    features = result.frames["planted"]
+    n = result.study.arms[features["arm"].iloc[0]].sae.n
+    out = {"planted/recall of one": float(features["members"].mean() / n)}
+    out["planted/energy found"] = weakest_found(features, n)
+    out["planted/recall of all"] = float((features["members"] == n).mean())
+    near = result.frames["near planted"].groupby("support")[["clusters", "true"]].sum()
+    out |= {f"planted/precision of support {s}": row["true"] / row["clusters"] for s, row in near.iterrows()}
+    controls = result.frames["planted beside"].groupby("rows").mean(numeric_only=True)
+    controls = controls.drop(columns="seed", errors="ignore")
+    return out | {f"rows {rows}/{q}": float(v) for rows, line in controls.iterrows() for q, v in line.items()}
+
 # %% ../nbs/59d_planted.ipynb #d5d48e6d
 def planted_part(result: Result) -> list[Part]:  # nothing without planted features
     "What was found of planted features, and the controls."
@@ -296,4 +316,8 @@ def with_planted(
         return Planted(inner, Plant(number, seed=seed), study.batch_size)
     sections = (*study.sections[:1], planted_part, *study.sections[1:])
     notes = (*study.notes, f"{number:,} known features were planted in the rows.")
-    return replace(study, source=planted, measures=(*study.measures, planted_truth), sections=sections, notes=notes)
+    def conclusion(result): return f"{study.conclusion(result)} {planted_sentence(result)}"
+    def numbers(result): return dict(study.numbers(result) if study.numbers else {}) | planted_numbers(result)
+    measures = (*study.measures, planted_truth)
+    more = dict(sections=sections, notes=notes, conclusion=conclusion, numbers=numbers)
+    return replace(study, source=planted, measures=measures, **more)

@@ -8,7 +8,8 @@ from mfr.glossary import Glossary
 # %% ../nbs/53_glossary.ipynb #958906d1
 SHOWN = (
     "arm seed member k FVU L0 dead MMCS matched recovered agreement restarts loss CE KL distance allocation "
-    "influential density inactivity support clusters low high together apart true latents live rule same related alone unseen work closest "
+    "influential density inactivity support clusters low high together apart true latents live rule "
+    "same related alone unseen work closest "
     "copies probability energy cosine uniqueness correlation rare medium dense target SNR gain step"
 ).split()
 

@@ -9,8 +9,11 @@ import torch
 from fastcore.test import test_close
 from fastcore.test import test_eq
 from itertools import islice
+from mfr.arms import Arm
 from mfr.data.vectors import Vectors
-from mfr.planted import GaussianNull, Plant, Planted, weakest_found
+from mfr.sae import SAEConfig
+from mfr.train import TrainConfig
+from mfr.planted import GaussianNull, Plant, Planted, weakest_found, with_planted
 
 
 # %% ../nbs/59d_planted.ipynb #75e6628e
@@ -58,3 +61,28 @@ def test_the_weakest_found_is_where_nine_in_ten_are():
 ])
 def test_settings_that_plant_nothing_are_refused(settings, words):
     with pytest.raises(ValueError, match=words): Plant(**settings)
+
+
+# %% ../nbs/59d_planted.ipynb #2d305f47
+def test_a_study_reports_its_planted_features(tmp_path):
+    "Recall in the conclusion, in the report and in the metrics; an arm without several plain members is refused."
+    import json
+
+    from mfr.arms import Arm
+    from mfr.sae import SAEConfig
+    from mfr.study import RunOptions, Study, reconstruction, run
+    from mfr.train import TrainConfig
+
+    rows = Vectors(np.random.default_rng(0).normal(size=(1500, 16)).astype(np.float32))
+    arm = Arm(SAEConfig(16, 32, 3, n=3), TrainConfig(60, lr=0.01))
+    study = with_planted(Study("toy", rows, {"plain": arm}, (reconstruction,), (), batch_size=150), 20)
+    result = run(study, RunOptions(tmp_path / "run"))
+    assert len(result.frames["planted"]) == 20
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert 0 <= metrics["planted/recall of all"] <= metrics["planted/recall of one"] <= 1
+    assert {"rows Gaussian/same", "rows without/FVU", "rows planted/support 3"} <= metrics.keys()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Of 20 planted features one SAE recovers" in page and "With and without planted features" in page
+    single = {"one": Arm(SAEConfig(16, 32, 3), TrainConfig(60))}
+    with pytest.raises(ValueError, match="plant: expected an arm of several members without a penalty, got none"):
+        with_planted(Study("toy", rows, single), 5)
