@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from mfr.eeg.recordings import EEGConfig
+from mfr.eeg.recordings import at_rate
 from mfr.eeg.windows import band_pass
+from mfr.eeg.windows import windows
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
 from mfr.eeg.denoise import blended, correlation, denoise, denoise_file, eeg_of, snr
@@ -74,13 +76,39 @@ def test_a_perfect_stack_leaves_the_band_passed_recording(rate):
     before = raw.get_data()
     out = denoise(raw, stack)
     picks = ["EEG FP1-REF", "EEG C3-REF", "EEG O2-REF"]
-    band = band_pass(raw.copy().pick(picks), eeg_of(stack))
-    want = band.resample(rate, verbose="error").get_data()[:, : raw.n_times]
-    got = out.get_data(picks)[:, : want.shape[1]]
-    assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
+    want = at_rate(band_pass(raw.copy().pick(picks), eeg_of(stack)), rate).get_data()[:, : raw.n_times]
+    assert np.abs(out.get_data(picks)[:, : want.shape[1]] - want).max() < 1e-4 * np.abs(want).max()
     assert out.ch_names == raw.ch_names and np.array_equal(out.times, raw.times)
     assert out.annotations.description.tolist() == ["eyes closed"]
     assert np.array_equal(out.get_data("ECG"), raw.get_data("ECG")) and np.array_equal(raw.get_data(), before)
+
+
+# %% ../nbs/46_denoise.ipynb #b8a16004
+def waves(rate, samples, hertz=(7.0, 13.0, 29.0)):
+    "One wave a channel, 50 microvolts, with its truth."
+    x = 5e-5 * np.sin(2 * np.pi * np.outer(hertz, np.arange(samples) / rate) + 0.4)
+    return mne.io.RawArray(x, mne.create_info(["Fp1", "C3", "O2"], rate, "eeg"), verbose="error"), x
+
+
+def moved(x, y, rate, hertz):
+    "By how many samples y is late, and its size over that of x, from their phases at one frequency."
+    wave = np.exp(-2j * np.pi * hertz * np.arange(len(x)) / rate) * np.hanning(len(x))
+    a, b = x @ wave, y @ wave
+    return -np.angle(b / a) / (2 * np.pi * hertz) * rate, abs(b / a)
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.sampled_from([100.0, 128.0, 160.0, 199.5, 250.0, 256.667, 300.3, 512.0, 1000.0]),
+       st.sampled_from([100.0, 128.0, 200.0]), st.floats(12, 20))
+def test_no_wave_moves_on_its_way(rate, common, seconds):
+    raw, x = waves(rate, round(rate * seconds))
+    want = band_pass(raw, EEGConfig()).get_data()  # at its own rate
+    y = denoise(raw, perfect(common)).get_data()
+    inner = slice(round(4 * rate), -round(4 * rate))
+    for a, b, hertz in zip(x, y, (7.0, 13.0, 29.0)):
+        shift, size = moved(a[inner], b[inner], rate, hertz)
+        assert abs(shift) < 0.01 and abs(size - 1) < 0.02
+    assert np.abs(y[:2] - want[:2])[:, inner].max() < 3e-7  # volts, of 5e-5
 
 
 # %% ../nbs/46_denoise.ipynb #ca0a14ad
@@ -108,6 +136,23 @@ def test_channels_without_electrodes_names():
     assert np.abs(out.get_data(names) - want).max() < 1e-4 * np.abs(want).max()
     with pytest.raises(ValueError, match="it lacks EEG Channel-3, EEG Channel-2"): denoise(recording(names[:1]), stack)
     with pytest.raises(ValueError, match="no EEG channels among EEG Channel-1"): denoise(raw, perfect())
+
+
+# %% ../nbs/46_denoise.ipynb #611f58bc
+@pytest.mark.parametrize("name", ["EDGE boundary", "boundary", "New Segment/", "BAD boundary"])
+@pytest.mark.parametrize("rate", [128.0, 250.0])
+def test_nothing_crosses_a_gap(name, rate):
+    raw = recording(rate=rate, seconds=10)
+    cut = round(4.3 * rate)
+    raw._data[:, cut:] += 3e-4  # the other side is elsewhere
+    raw.set_annotations(mne.Annotations([cut / rate], [0], [name]))
+    out, stack = denoise(raw, perfect()), perfect()
+    scale = windows(raw.copy().pick("eeg"), eeg_of(stack)).total
+    assert scale == 4 + 5
+    for part in ((0, (cut - 1) / rate), (cut / rate, None)):
+        alone = raw.copy().crop(*part).set_annotations(None)
+        got, want = (r.get_data("eeg") for r in (out.copy().crop(*part), denoise(alone, stack)))
+        assert np.abs(got - want).max() < 1e-3 * want.std()
 
 
 # %% ../nbs/46_denoise.ipynb #2ac99b28

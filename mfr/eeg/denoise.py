@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..checks import between
 from .electrodes import AS_NAMED, electrodes, import_mne
-from .recordings import EEGConfig, read_whole
+from .recordings import EEGConfig, read_whole, resampled, stretches
 from .windows import band_pass, to_vectors, to_volts, windows
 from ..runs import check_writable
 from ..sae import SAEStack
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['WRITABLE', 'snr', 'correlation', 'reconstruct', 'blended', 'eeg_of', 'denoise', 'denoise_file']
+__all__ = ['WRITABLE', 'snr', 'correlation', 'reconstruct', 'blended', 'eeg_of', 'Removed', 'denoise_and_compare', 'denoise',
+           'denoise_file']
 
 # %% ../../nbs/46_denoise.ipynb #7c821e8b
 def snr(
@@ -122,6 +123,52 @@ def _channels_for(raw: BaseRaw, config: EEGConfig) -> list[str]:
     lacks = f"it lacks {', '.join(missing)}{said}"
     raise ValueError(f"raw: expected the channels {', '.join(config.channels)}, {lacks}")
 
+# %% ../../nbs/46_denoise.ipynb #e23fec8c
+class Removed(NamedTuple):
+    "What denoising took from a channel."
+
+    within: float  # variance of what was taken from the band, as a share of the variance in the band
+    outside: float  # share of the variance as recorded that lies outside of the band
+
+
+def _removed(raw: BaseRaw, band: BaseRaw, taken: Float[np.ndarray, "c"]) -> dict[str, Removed]:
+    "Compare, channel by channel, what was recorded, what the band-pass left, and what the stack took (volts squared)."
+    recorded = np.nanvar(np.where(np.isfinite(raw.get_data()), raw.get_data(), np.nan), axis=1)
+    left = np.square(band.get_data()).mean(1)
+    shares = ((t / b if b else 0.0, 1 - min(b / r, 1.0) if r else 0.0) for t, b, r in zip(taken, left, recorded))
+    return {name: Removed(*map(float, share)) for name, share in zip(raw.ch_names, shares)}
+
+# %% ../../nbs/46_denoise.ipynb #89b6778c
+def denoise_and_compare(
+    raw: BaseRaw,  # a recording in MNE; left as it is
+    stack: SAEStack,  # trained by `mfr eeg`
+    member: int | None = None,  # which one reconstructs; None for the mean of all
+) -> tuple[BaseRaw, dict[str, Removed]]:  # a copy, loaded; what was taken from each denoised channel
+    "Denoise each stretch of a recording by itself; ValueError if the recording lacks a channel."
+    config = eeg_of(stack)
+    picks = _channels_for(raw, config)
+    out = raw.copy().load_data(verbose="error")
+    eeg = out.copy().pick(picks).reorder_channels(picks)
+    band = band_pass(eeg, config)
+    known = windows(eeg, config, band)
+    mean, scale = known.mean, known.scale
+
+    def through(x):  # (w, c, s) -> (w, c, s), volts
+        return to_volts(reconstruct(stack, to_vectors(x, mean, scale), member), mean, scale)
+
+    taken = np.zeros(len(picks))
+    for a, b in stretches(eeg):
+        rate, whole = raw.info["sfreq"], (a, b) == (0, eeg.n_times)
+        part = band if whole else band_pass(eeg.copy().crop(a / rate, (b - 1) / rate), config)
+        x = part.get_data()  # (c, t) at the stack's rate
+        if x.shape[1] < config.samples: y = x  # too short for a window: the band-pass alone
+        else: y = blended(x, config.samples, through)
+        taken += np.square(x - y).sum(1) / band.n_times
+        out[picks, a:b] = resampled(y, config.rate, rate, b - a)
+    missing = ~np.isfinite(eeg.get_data())
+    if missing.any(): out[picks, :] = np.where(missing, np.nan, out[picks, :][0])
+    return out, _removed(eeg, band, taken)
+
 # %% ../../nbs/46_denoise.ipynb #555bd41f
 def denoise(
     raw: BaseRaw,  # a recording in MNE; left as it is
@@ -129,32 +176,7 @@ def denoise(
     member: int | None = None,  # which one reconstructs; None for the mean of all
 ) -> BaseRaw:  # a copy, loaded
     "Replace the stack's channels by their reconstruction (paper, section 4.2); ValueError if the recording lacks one."
-    config = eeg_of(stack)
-    picks = _channels_for(raw, config)
-    out = raw.copy().load_data(verbose="error")
-    eeg = out.copy().pick(picks).reorder_channels(picks)
-    known = windows(eeg, config)
-    mean = known.mean
-    scale = known.scale
-
-    def through(x):  # (w, c, s) -> (w, c, s), volts
-        return to_volts(reconstruct(stack, to_vectors(x, mean, scale), member), mean, scale)
-
-    y = blended(band_pass(eeg, config).get_data(), config.samples, through)  # (c, t) at the stack's rate
-    y = _at_rate_of(eeg, y, config.rate)  # (c, t) at the recording's
-    y[~np.isfinite(eeg.get_data())] = np.nan
-    out[picks, :] = y
-    return out
-
-# %% ../../nbs/46_denoise.ipynb #292cbe02
-def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float[np.ndarray, "c u"]:
-    "Bring a signal to the rate of a recording, and to exactly its number of samples."
-    if rate != raw.info["sfreq"]:
-        mne = import_mne()
-        at_rate = mne.io.RawArray(x, mne.create_info(len(x), rate, "eeg"), verbose="error")
-        x = at_rate.resample(raw.info["sfreq"], verbose="error").get_data()
-    missing = max(0, raw.n_times - x.shape[1])
-    return np.pad(x[:, : raw.n_times], ((0, 0), (0, missing)), mode="edge")
+    return denoise_and_compare(raw, stack, member)[0]
 
 # %% ../../nbs/46_denoise.ipynb #0d45f996
 WRITABLE = (".fif", ".edf", ".bdf", ".vhdr", ".set")
