@@ -34,15 +34,14 @@ def band_pass(
     raw: BaseRaw,  # loaded; left as it is
     config: EEGConfig,  # rate (0 for the recording's own), band and order
 ) -> BaseRaw:  # a copy
-    "Bridge missing samples, resample to the common rate and filter, without shifting anything; no gap is crossed."
-    rate = config.rate or raw.info["sfreq"]
-    out = raw.copy()
-    for a, b in stretches(raw): out[:, a:b] = np.apply_along_axis(bridge_gaps, 1, raw[:, a:b][0])
-    out, parts = at_rate(out, rate), stretches(raw, rate)
+    "Bridge missing samples, filter and bring to the common rate, without shifting anything; no gap is crossed."
+    rate, out = raw.info["sfreq"], raw.copy()
     butterworth = dict(order=config.order, ftype="butter", output="sos")
     band = dict(method="iir", iir_params=butterworth, phase="zero", verbose="error")
-    for a, b in parts: out[:, a:b] = import_mne().filter.filter_data(out[:, a:b][0], rate, config.low, config.high, **band)
-    return out
+    for a, b in stretches(raw):
+        x = np.apply_along_axis(bridge_gaps, 1, raw[:, a:b][0])
+        out[:, a:b] = import_mne().filter.filter_data(x, rate, config.low, config.high, **band)
+    return at_rate(out, config.rate or rate)
 
 # %% ../../nbs/17_windows.ipynb #d728b699
 @dataclass
