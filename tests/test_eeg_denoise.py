@@ -170,7 +170,10 @@ def test_from_file_to_file(kind, tmp_path):
     raw, stack = recording(["EEG O2-REF", "EEG CZ-REF", "EEG FP1-REF", "EEG C3-REF"], seconds=8), perfect()
     raw.save(source, verbose="error")
     notes = denoise_file(source, target, stack)
-    assert notes == ["EEG CZ-REF not denoised, the stack does not know them"]
+    assert notes[0] == "EEG CZ-REF not denoised, the stack does not know them"
+    assert "band-passed, 0.5 to 45 Hz; as recorded: EEG CZ-REF" in notes[1] and "removed: 0.0% of the" in notes[2]
+    told = {".fif": [], ".edf": ["1985"], ".vhdr": ["'eyes closed' is 'Comment/eyes closed'"]}[kind]
+    assert len(notes) == 3 + len(told) and all(word in note for word, note in zip(told, notes[3:]))
     back = mne.io.read_raw(target, preload=True, verbose="error")
     want = denoise(raw, stack)
     assert back.ch_names == want.ch_names and back.n_times == want.n_times
@@ -184,7 +187,8 @@ def test_a_file_without_electrodes_names(tmp_path):
     names = [f"EEG Channel-{i}" for i in (1, 2, 3)]
     recording(names).save(tmp_path / "in_raw.fif", verbose="error")
     stack = perfect(channels=names, montage="none")
-    assert denoise_file(tmp_path / "in_raw.fif", tmp_path / "out.edf", stack) == []
+    notes = denoise_file(tmp_path / "in_raw.fif", tmp_path / "out.edf", stack)
+    assert notes[0] == "denoised channels are band-passed, 0.5 to 45 Hz"
 
 
 # %% ../nbs/46_denoise.ipynb #56f720e8

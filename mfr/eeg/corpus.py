@@ -18,7 +18,7 @@ import torch
 from ..data.store import Store, add_shard, intact, open_manifest, save_manifest
 from .electrodes import label, listed
 from .recordings import DEFAULT, EEGConfig, Header, header, read
-from .windows import Windows, to_vectors, windows
+from .windows import Windows, strange_amplitudes, to_vectors, windows
 from ..files import check_said
 
 # %% auto #0
@@ -193,9 +193,5 @@ def _take(folder: Path, manifest: dict, head: Header, fate: dict) -> None:
 def _notes(head: Header, w: Windows, config: EEGConfig) -> list[str]:
     "What is to be known about a recording that was used."
     notes = list(head.notes)
-    largest = w.scale.max()  # volts
     if head.rate != config.rate: notes.append(f"resampled from {head.rate:g} to {config.rate:g} Hz")
-    if largest > 0.01:
-        strange = f"a standard deviation of {largest:.3g} V"
-        notes.append(f"{strange}, which is not that of EEG: are its units right?")
-    return notes
+    return [*notes, *strange_amplitudes(w.scale)]

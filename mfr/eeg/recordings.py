@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['DEFAULT', 'DAMAGED', 'GAP', 'SEAM', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed',
-           'check_matlab', 'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'header', 'rate_ratio',
-           'resampled', 'stretches', 'annotations_of', 'at_rate', 'longest_stretch', 'read', 'read_whole']
+           'check_matlab', 'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes',
+           'gap_notes', 'header', 'rate_ratio', 'resampled', 'stretches', 'annotations_of', 'at_rate',
+           'longest_stretch', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
 @dataclass(frozen=True)
@@ -308,6 +309,35 @@ def _open(path: Path, **options) -> BaseRaw:
     if path.suffix.lower() in (".edf", ".bdf"): _mark_gaps(path, raw)
     return raw
 
+# %% ../../nbs/16_recordings.ipynb #f00d9c53
+def open_recording(
+    path: Path,
+) -> BaseRaw:  # its signals still in the file
+    "A recording with all of its channels, as MNE reads it; ValueError says what is wrong with it."
+    with _reading(path): return _open(path)
+
+# %% ../../nbs/16_recordings.ipynb #6863931f
+def unit_notes(
+    raw: BaseRaw,
+    names: Iterable[str],  # of channels
+) -> list[str]:
+    "Channels whose unit the file does not name, or MNE does not know."
+    units = getattr(raw, "_orig_units", None) or {}
+    strange = [name for name in names if units.get(name, "V") not in ("V", "mV", "µV", "uV", "nV")]
+    return [f"{listed(strange)} without a known unit, read as volts"] if strange else []
+
+# %% ../../nbs/16_recordings.ipynb #bc117d17
+def gap_notes(
+    raw: BaseRaw,
+    window: float,  # seconds
+) -> list[str]:
+    "How many gaps a recording has."
+    parts = stretches(raw)
+    short = sum(b - a < window * raw.info["sfreq"] for a, b in parts)
+    if parts == [(0, raw.n_times)]: return []
+    more = f"; {short} stretches are shorter than a window of {window:g} s" if short else ""
+    return [f"{len(parts)} stretches with gaps between them, which no window and no filter crosses{more}"]
+
 # %% ../../nbs/16_recordings.ipynb #f9554d2c
 def _rates(path: Path, raw: BaseRaw) -> dict[str, float]:
     "The rate of each channel by itself, in Hz: in EDF and BDF they may differ."
@@ -331,6 +361,7 @@ def header(
     names = {lab: n for lab, n in found.names.items() if hz[n] > 2 * config.high}
     slow = [lab for lab in found.names if lab not in names]
     notes = [*found.notes, *([f"{listed(slow)} too slow for {config.high:g} Hz"] if slow else [])]
+    notes += [*unit_notes(raw, names.values()), *gap_notes(raw, config.window)]
     if not names: raise ValueError(f"no EEG channel can be used: {'; '.join(notes)}")
     rates = {lab: float(hz[n]) for lab, n in names.items()}
     return Header(path, names, rates, found.montage, raw.n_times / raw.info["sfreq"], notes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['bridge_gaps', 'band_pass', 'Windows', 'windows', 'to_vectors', 'to_volts']
+__all__ = ['bridge_gaps', 'band_pass', 'Windows', 'windows', 'strange_amplitudes', 'to_vectors', 'to_volts']
 
 # %% ../../nbs/17_windows.ipynb #42984bdb
 def bridge_gaps(
@@ -122,6 +122,15 @@ def windows(
     dropped = {"flat": faults.flat.sum(), "not finite": faults.gap.sum(), "marked bad": len(starts) - len(onset)}
     x = epochs.get_data(copy=False, verbose="error")[keep]
     return Windows(x, onset[keep], len(starts), {why: int(count) for why, count in dropped.items()})
+
+# %% ../../nbs/17_windows.ipynb #481728ac
+def strange_amplitudes(
+    scale: Float[np.ndarray, "c"],  # standard deviation of each channel, in volts
+) -> list[str]:
+    "What is to be known about amplitudes that are not those of EEG."
+    strange = scale.max() if scale.max() > 0.01 else scale.min() if scale.min() < 1e-8 else None
+    if strange is None: return []
+    return [f"a standard deviation of {strange:.3g} V, which is not that of EEG: are its units right?"]
 
 # %% ../../nbs/17_windows.ipynb #fef09f50
 def to_vectors(
