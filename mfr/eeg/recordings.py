@@ -26,14 +26,16 @@ from scipy.signal import firwin, resample_poly
 
 from ..checks import at_least
 from ..files import check_swelling, inside
-from .electrodes import AS_NAMED, MONTAGES, Electrodes, electrodes, import_mne, listed, positions
+from mfr.eeg.electrodes import (
+    AS_NAMED, MONTAGES, Electrodes, electrodes, import_mne, listed, positions, take_channels_tsv,
+)
 
 if TYPE_CHECKING:
     from mne import Annotations
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['DEFAULT', 'DAMAGED', 'GAP', 'SEAM', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed',
+__all__ = ['DEFAULT', 'DAMAGED', 'GAP', 'FOLDERS', 'SEAM', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed',
            'check_matlab', 'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes',
            'gap_notes', 'header', 'rate_ratio', 'resampled', 'stretches', 'annotations_of', 'at_rate',
            'longest_stretch', 'read', 'read_whole']
@@ -131,7 +133,7 @@ def check_recording(path: Path) -> None:
     "Refuse a recording that leads out of its folder, or unpacks to what its bytes cannot bear; ValueError."
     kind = path.suffix.lower()
     if not path.is_file(): return
-    if kind == ".vhdr":
+    if kind in (".vhdr", ".ahdr"):
         text = path.read_bytes()[: 2**20].decode("latin-1")
         for name in re.findall(r"(?im)^\s*(?:DataFile|MarkerFile)\s*=[ \t]*([^\r\n]*)", text):
             inside(path.parent, name.strip().replace("$b", path.stem), path)
@@ -304,9 +306,11 @@ def _open(path: Path, **options) -> BaseRaw:
     raw = import_mne().io.read_raw(path, preload=False, verbose="warning", **options)
     others = [part for part in raw.filenames if part and not path.samefile(part)]  # it may itself be a link to anywhere
     parts = [inside(path.parent, Path(os.path.relpath(part, path.parent)).as_posix(), path) for part in others]
-    there = sum(part.stat().st_size for part in {path, *parts} if part.is_file())
+    below = path.rglob("*") if path.is_dir() else ()
+    there = sum(part.stat().st_size for part in {path, *parts, *below} if part.is_file())
     check_swelling(path, 8 * raw.n_times * len(raw.ch_names), there)
     if path.suffix.lower() in (".edf", ".bdf"): _mark_gaps(path, raw)
+    take_channels_tsv(path, raw)
     return raw
 
 # %% ../../nbs/16_recordings.ipynb #f00d9c53
@@ -323,7 +327,7 @@ def unit_notes(
 ) -> list[str]:
     "Channels whose unit the file does not name, or MNE does not know."
     units = getattr(raw, "_orig_units", None) or {}
-    strange = [name for name in names if units.get(name, "V") not in ("V", "mV", "µV", "uV", "nV")]
+    strange = [name for name in names if units.get(name, "V") not in ("V", "mV", "µV", "uV")]
     return [f"{listed(strange)} without a known unit, read as volts"] if strange else []
 
 # %% ../../nbs/16_recordings.ipynb #bc117d17
@@ -347,6 +351,9 @@ def _rates(path: Path, raw: BaseRaw) -> dict[str, float]:
         raise ValueError(f"its header lists {len(form.signals)} signals, {len(raw.ch_names)} were found")
     return dict(zip(raw.ch_names, (form.counts[i] / form.seconds for i in form.signals)))
 
+# %% ../../nbs/16_recordings.ipynb #9f7ecfaf
+FOLDERS = (".mff", ".mefd")  # recordings that are folders
+
 # %% ../../nbs/16_recordings.ipynb #3e1bfd23
 def header(
     path: str | Path,  # a recording
@@ -354,14 +361,14 @@ def header(
 ) -> Header:
     "Read what a recording promises; ValueError says what is wrong with it."
     path = Path(path)
-    if path.is_dir() and not path.name.endswith(".mff"): raise ValueError("a folder that cannot be listed")
+    if path.is_dir() and not path.name.lower().endswith(FOLDERS): raise ValueError("a folder that cannot be listed")
     raw, hz = _opened(path)
     if not raw.ch_names: raise ValueError("annotations alone, no signals")
     found = _electrodes(raw, config.montage)
     names = {lab: n for lab, n in found.names.items() if hz[n] > 2 * config.high}
     slow = [lab for lab in found.names if lab not in names]
     notes = [*found.notes, *([f"{listed(slow)} too slow for {config.high:g} Hz"] if slow else [])]
-    notes += [*unit_notes(raw, names.values()), *gap_notes(raw, config.window)]
+    notes += [*take_channels_tsv(path, raw), *unit_notes(raw, names.values()), *gap_notes(raw, config.window)]
     if not names: raise ValueError(f"no EEG channel can be used: {'; '.join(notes)}")
     rates = {lab: float(hz[n]) for lab, n in names.items()}
     return Header(path, names, rates, found.montage, raw.n_times / raw.info["sfreq"], notes)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['FIELDS', 'UNITS', 'MARKERS', 'WRITERS', 'NEEDED', 'header_number', 'Range', 'own_step', 'own_range', 'code_range',
-           'is_code', 'Head', 'unpacked', 'packed', 'rewrite', 'Records', 'records_of', 'write_edf', 'start_of',
-           'single', 'write_fif', 'write_set', 'write_vhdr', 'write_recording']
+           'is_code', 'Head', 'unpacked', 'packed', 'rewrite', 'Records', 'records_of', 'unit_of', 'write_edf',
+           'start_of', 'single', 'write_fif', 'write_set', 'write_vhdr', 'write_recording']
 
 # %% ../../nbs/45_writing.ipynb #6f62c87b
 def header_number(
@@ -260,7 +260,17 @@ def records_of(
     if found: return min(found)[2]
     raise ValueError(f"expected a rate whose records .edf can hold, got {rate:g} Hz; .fif, .vhdr or .set hold it")
 
-# %% ../../nbs/45_writing.ipynb #8be52d26
+# %% ../../nbs/45_writing.ipynb #c434248a
+def unit_of(
+    info: Mapping,  # of a channel, in MNE
+    kind: str,  # of it
+    volts: str,  # what a channel in volts is given
+    other: str,  # what another one is given
+) -> str:
+    "The unit of a channel in a file."
+    return volts if info["unit"] == 107 and kind != "stim" else other  # 107: volts, as FIF numbers units
+
+# %% ../../nbs/45_writing.ipynb #c8d6b307
 def write_edf(
     raw: BaseRaw,  # loaded
     path: Path,  # of the kind that its name says
@@ -276,8 +286,8 @@ def write_edf(
     rate, signals = plan.samples / float(plan.seconds), []
     for name, sort, info in zip(raw.ch_names, raw.get_channel_types(), raw.info["chs"]):
         x = np.pad(raw.get_data([name])[0], (0, plan.filled), "edge")
-        unit = "uV" if info["unit"] == 107 else ""  # volts, as FIF numbers units
-        if unit: x = 1e6 * x
+        unit = unit_of(info, sort, "uV" if np.abs(x).max() < 9 else "V", "")
+        if unit == "uV": x = 1e6 * x
         held = code_range(x, width) if is_code(sort, x) else own_range(x, width, name not in denoised)
         ends = (float(held.low), float(held.high)), (held.bottom, held.top)
         about = dict(label=name, physical_dimension=unit, prefiltering=band if name in denoised else "")
@@ -350,12 +360,12 @@ def write_set(raw: BaseRaw, path: Path, denoised: Sequence[str] = ()) -> None:
     precision = "single" if single(raw, denoised, 1e6) else "double"
     eeglabio.raw.export_set(str(path), raw.get_data(), raw.info["sfreq"], raw.ch_names, precision=precision, **about)
 
-# %% ../../nbs/45_writing.ipynb #3fbd6247
+# %% ../../nbs/45_writing.ipynb #d7497b90
 def write_vhdr(raw: BaseRaw, path: Path, denoised: Sequence[str] = ()) -> None:
     "Write a recording as BrainVision. Bad stretches and gaps get the types of marker that BrainVision has for them."
     import pybv
 
-    unit = ["µV" if info["unit"] == 107 else "n/a" for info in raw.info["chs"]]
+    unit = [unit_of(info, kind, "µV", "n/a") for info, kind in zip(raw.info["chs"], raw.get_channel_types())]
     names, notes, start = raw.ch_names, annotations_of(raw), start_of(raw)
     pybv.write_brainvision(data=raw.get_data(), sfreq=raw.info["sfreq"], ch_names=names, fname_base=path.stem,
                            folder_out=path.parent, unit=unit, resolution=1.0)

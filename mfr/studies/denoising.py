@@ -31,7 +31,6 @@ from ..sae import SAEStack
 
 if TYPE_CHECKING:
     from mne import Info
-    from mne.io import BaseRaw
 
 # %% auto #0
 __all__ = ['ALL', 'USED', 'EDGES', 'STYLES', 'score', 'cleaned', 'Examples', 'score_rivals', 'score_stack', 'reconstructions',
