@@ -323,14 +323,14 @@ def test_a_recording_that_was_not_stopped(tmp_path):
 @pytest.mark.parametrize("target", WRITABLE)
 @pytest.mark.filterwarnings("ignore")
 def test_the_start_and_what_cannot_be_kept(target, tmp_path):
-    raw = recording(seconds=20.5).set_meas_date(dt.datetime(2020, 5, 1, 10, 11, 12, tzinfo=dt.timezone.utc))
+    raw = recording(seconds=20.5).set_meas_date(dt.datetime(2020, 5, 1, 10, 11, 12, tzinfo=dt.UTC))
     marks = mne.Annotations([6.25, 8], [0.5, 1], ["a, b", "BAD_x"], ch_names=[("ECG",), ()])
     raw.set_annotations(marks).crop(3).save(tmp_path / "in_raw.fif", verbose="error")
     notes = denoise_file(tmp_path / "in_raw.fif", tmp_path / f"out{target}", perfect())
     now, said = open_recording(tmp_path / f"out{target}"), " ".join(notes)
     assert now.n_times == raw.n_times
     if target == ".set": assert "no date" in said
-    else: assert abs((start_of(now) - dt.datetime(2020, 5, 1, 10, 11, 15, tzinfo=dt.timezone.utc)).total_seconds()) < 1e-3
+    else: assert abs((start_of(now) - dt.datetime(2020, 5, 1, 10, 11, 15, tzinfo=dt.UTC)).total_seconds()) < 1e-3
     onsets = [note["onset"] for note in annotations_of(now)]
     assert np.abs(np.array(onsets) - [3.25, 5]).max() < 1 / 128
     assert ("type of ECG" in said) == (target in (".edf", ".bdf", ".vhdr"))
