@@ -352,7 +352,7 @@ def test_files_that_cannot_be_denoised(tmp_path):
     (tmp_path / "taken.vmrk").write_text("mine")
     for source, target, said in (
         ("gap_raw.fif", "out.edf", r"out: expected \.fif, .*cannot hold the missing samples"),
-        ("long_raw.fif", "out.bdf", "out: expected names of at most 16 ASCII characters for .bdf, got electrocardiogram"),
+        ("long_raw.fif", "out.bdf", "at most 16 ASCII characters for .bdf, got electrocardiogram"),
         ("odd_raw.fif", "out.edf", "out: expected a rate whose records .edf can hold, got 256.667 Hz"),
         ("f.mat", "out.edf", "expected a format with its own header, save this .mat"),
         ("in_raw.fif", "taken.vhdr", "taken.vmrk exists; pass --overwrite"),

@@ -57,7 +57,8 @@ def _begins_a_recording(
 ) -> bool:
     "Is it of a known format, and no further part of a recording: -1.fif, or the .eeg of BrainVision?"
     stem, kind = os.path.splitext(name)
-    if kind.lower() == ".eeg" and {stem + end for end in (".vhdr", ".vmrk", ".ahdr", ".amrk")} & set(names): return False
+    heads = {stem + end for end in (".vhdr", ".vmrk", ".ahdr", ".amrk")}
+    if kind.lower() == ".eeg" and heads & set(names): return False
     return name.lower().endswith(FORMATS) and not re.search(r"-\d+\.fif(\.gz)?$", name)
 
 # %% ../../nbs/18_corpus.ipynb #388d49b1

@@ -139,8 +139,10 @@ def _removed(raw: BaseRaw, band: BaseRaw, taken: Float[np.ndarray, "c"]) -> dict
     "Compare, channel by channel, what was recorded, what the band-pass left, and what the stack took (volts squared)."
     recorded = np.nanvar(np.where(np.isfinite(raw.get_data()), raw.get_data(), np.nan), axis=1)
     left = np.square(band.get_data()).mean(1)
-    shares = [(t / b if b else 0.0, 1 - min(b / r, 1.0) if r else 0.0, b**0.5) for t, b, r in zip(taken, left, recorded)]
-    return {name: Removed(*map(float, share)) for name, share in zip(raw.ch_names, shares)}
+    return {
+        name: Removed(float(t / b if b else 0), float(1 - min(b / r, 1) if r else 0), float(b**0.5))
+        for name, t, b, r in zip(raw.ch_names, taken, left, recorded)
+    }
 
 # %% ../../nbs/46_denoise.ipynb #89b6778c
 def denoise_and_compare(

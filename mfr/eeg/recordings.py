@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['DEFAULT', 'DAMAGED', 'GAP', 'FOLDERS', 'SEAM', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed',
-           'check_matlab', 'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes',
-           'gap_notes', 'header', 'rate_ratio', 'resampled', 'stretches', 'annotations_of', 'at_rate',
-           'longest_stretch', 'read', 'read_whole']
+__all__ = ['DEFAULT', 'SEAM', 'DAMAGED', 'GAP', 'FOLDERS', 'EEGConfig', 'rate_ratio', 'resampled', 'stretches', 'annotations_of',
+           'at_rate', 'longest_stretch', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab',
+           'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes', 'gap_notes',
+           'header', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
 @dataclass(frozen=True)
@@ -85,6 +85,95 @@ def _check(config: EEGConfig) -> None:
 
 # %% ../../nbs/16_recordings.ipynb #5c9d2f09
 DEFAULT = EEGConfig()  # the paper's band and windows; channels, rate and montage are settled by the corpus
+
+# %% ../../nbs/16_recordings.ipynb #0306a82a
+@lru_cache(64)
+def rate_ratio(
+    old: float,  # Hz
+    new: float,  # Hz
+) -> Fraction:
+    "New samples for each old one; the ratio back is the inverse."
+    if new > old: return 1 / rate_ratio(new, old)
+    near = [Fraction(new / old).limit_denominator(most) for most in (100, 1000, 10_000)]
+    return next((r for r in near if r and abs(float(r) * old / new - 1) < 1e-9), near[-1] or Fraction(1, 10_000))
+
+# %% ../../nbs/16_recordings.ipynb #28cdcab4
+@lru_cache(8)
+def _low_pass(steps: int) -> Float[np.ndarray, "k"]:
+    "A filter that lets through what the lower of two rates can hold; steps to its first zero."
+    return firwin(96 * steps + 1, 1 / steps, window=("kaiser", 10.0)) if steps > 1 else np.ones(1)
+
+# %% ../../nbs/16_recordings.ipynb #6beb23ae
+def resampled(
+    x: Float[np.ndarray, "c t"],
+    old: float,  # its rate, Hz
+    new: float,  # Hz
+    samples: int = 0,  # that come back; 0: all that begin within x
+) -> Float[np.ndarray, "c u"]:
+    "Bring a signal to another rate without moving it: sample k is taken at k / new seconds."
+    ratio = rate_ratio(old, new)
+    up, down = ratio.numerator, ratio.denominator
+    reach = math.ceil(48 * max(up, down) / up / down)  # of the filter, in steps of `down` samples
+    padded = np.pad(x, ((0, 0), (reach * down, reach * down + down)), "reflect", reflect_type="odd")
+    y = resample_poly(padded, up, down, axis=1, window=_low_pass(max(up, down)))
+    return y[:, reach * up :][:, : samples or math.ceil(x.shape[1] * ratio)]
+
+# %% ../../nbs/16_recordings.ipynb #d7df7a13
+SEAM = re.compile(r"(.*/)?((edge |bad )?boundary|new segment.*|bad[_ ]acq[_ ]skip)/?$", re.IGNORECASE)
+
+
+def stretches(
+    raw: BaseRaw,
+    rate: float = 0.0,  # whose samples are counted, Hz; 0: the recording's own
+) -> list[tuple[int, int]]:  # first sample, and the one behind the last
+    "The parts of a recording in which time goes on without a gap."
+    own, cuts, skipped = raw.info["sfreq"], {0, raw.n_times}, np.zeros(raw.n_times + 1, bool)
+    for note in raw.annotations:
+        if not SEAM.match(note["description"]): continue
+        begin = math.ceil(round((note["onset"] - raw.first_time) * own, 3))
+        end = begin + round(note["duration"] * own) if "skip" in note["description"].lower() else begin
+        begin, end = (min(max(i, 0), raw.n_times) for i in (begin, end))
+        skipped[begin:end] = True
+        cuts |= {begin, end}
+    places = sorted(cuts)
+    ratio = rate_ratio(own, rate or own)
+    return [(math.ceil(a * ratio), math.ceil(b * ratio)) for a, b in zip(places, places[1:]) if not skipped[a]]
+
+# %% ../../nbs/16_recordings.ipynb #9cd40182
+def annotations_of(
+    raw: BaseRaw,
+    seams: bool = True,  # those that tell of gaps too
+) -> Annotations:
+    "The annotations of a recording, their onsets in seconds from its first sample."
+    notes = [note for note in raw.annotations if seams or not SEAM.match(note["description"])]
+    onset, duration, description = ([note[name] for note in notes] for name in ("onset", "duration", "description"))
+    channels = [note.get("ch_names", ()) for note in notes]
+    onset = np.array(onset, float) - raw.first_time
+    return import_mne().Annotations(onset, duration, description, ch_names=channels or None)
+
+# %% ../../nbs/16_recordings.ipynb #45493cd3
+def at_rate(
+    raw: BaseRaw,  # loaded
+    rate: float,  # Hz
+) -> BaseRaw:  # a copy, where that is another rate than its own
+    "A recording at another rate, each of its stretches by itself; annotations stay where they are."
+    old = raw.info["sfreq"]
+    if rate == old: return raw
+    ratio, x = rate_ratio(old, rate), raw.get_data()
+    y = np.zeros((len(x), math.ceil(raw.n_times * ratio)))
+    for (a, b), (first, last) in zip(stretches(raw), stretches(raw, rate)):
+        if last > first: y[:, first:last] = resampled(x[:, a:b], old, rate, last - first)
+    info = raw.info.copy()
+    with info._unlock(): info["sfreq"], info["lowpass"] = rate, min(info["lowpass"], rate / 2)
+    out = import_mne().io.RawArray(y, info, first_samp=round(raw.first_samp * ratio), verbose="error")
+    return out.set_annotations(annotations_of(raw), emit_warning=False)
+
+# %% ../../nbs/16_recordings.ipynb #82191e60
+def longest_stretch(raw: BaseRaw) -> BaseRaw:  # a copy, where the recording has gaps
+    "The longest part of a recording without a gap."
+    first, last = max(stretches(raw), key=lambda part: part[1] - part[0])
+    if (first, last) == (0, raw.n_times): return raw
+    return raw.copy().crop(first / raw.info["sfreq"], (last - 1) / raw.info["sfreq"])
 
 # %% ../../nbs/16_recordings.ipynb #fcd716d9
 @dataclass
@@ -391,95 +480,6 @@ def _electrodes(raw: BaseRaw, montage: str) -> Electrodes:
     except ValueError as e:
         if montage: raise
         raise ValueError(f"{e}; if they are EEG, --eeg.montage {AS_NAMED} takes them under the names they have") from e
-
-# %% ../../nbs/16_recordings.ipynb #0306a82a
-@lru_cache(64)
-def rate_ratio(
-    old: float,  # Hz
-    new: float,  # Hz
-) -> Fraction:
-    "New samples for each old one; the ratio back is the inverse."
-    if new > old: return 1 / rate_ratio(new, old)
-    near = [Fraction(new / old).limit_denominator(most) for most in (100, 1000, 10_000)]
-    return next((r for r in near if r and abs(float(r) * old / new - 1) < 1e-9), near[-1] or Fraction(1, 10_000))
-
-# %% ../../nbs/16_recordings.ipynb #28cdcab4
-@lru_cache(8)
-def _low_pass(steps: int) -> Float[np.ndarray, "k"]:
-    "A filter that lets through what the lower of two rates can hold; steps to its first zero."
-    return firwin(96 * steps + 1, 1 / steps, window=("kaiser", 10.0)) if steps > 1 else np.ones(1)
-
-# %% ../../nbs/16_recordings.ipynb #6beb23ae
-def resampled(
-    x: Float[np.ndarray, "c t"],
-    old: float,  # its rate, Hz
-    new: float,  # Hz
-    samples: int = 0,  # that come back; 0: all that begin within x
-) -> Float[np.ndarray, "c u"]:
-    "Bring a signal to another rate without moving it: sample k is taken at k / new seconds."
-    ratio = rate_ratio(old, new)
-    up, down = ratio.numerator, ratio.denominator
-    reach = math.ceil(48 * max(up, down) / up / down)  # of the filter, in steps of `down` samples
-    padded = np.pad(x, ((0, 0), (reach * down, reach * down + down)), "reflect", reflect_type="odd")
-    y = resample_poly(padded, up, down, axis=1, window=_low_pass(max(up, down)))
-    return y[:, reach * up :][:, : samples or math.ceil(x.shape[1] * ratio)]
-
-# %% ../../nbs/16_recordings.ipynb #d7df7a13
-SEAM = re.compile(r"(.*/)?((edge |bad )?boundary|new segment.*|bad[_ ]acq[_ ]skip)/?$", re.IGNORECASE)
-
-
-def stretches(
-    raw: BaseRaw,
-    rate: float = 0.0,  # whose samples are counted, Hz; 0: the recording's own
-) -> list[tuple[int, int]]:  # first sample, and the one behind the last
-    "The parts of a recording in which time goes on without a gap."
-    own, cuts, skipped = raw.info["sfreq"], {0, raw.n_times}, np.zeros(raw.n_times + 1, bool)
-    for note in raw.annotations:
-        if not SEAM.match(note["description"]): continue
-        begin = math.ceil(round((note["onset"] - raw.first_time) * own, 3))
-        end = begin + round(note["duration"] * own) if "skip" in note["description"].lower() else begin
-        begin, end = (min(max(i, 0), raw.n_times) for i in (begin, end))
-        skipped[begin:end] = True
-        cuts |= {begin, end}
-    places = sorted(cuts)
-    ratio = rate_ratio(own, rate or own)
-    return [(math.ceil(a * ratio), math.ceil(b * ratio)) for a, b in zip(places, places[1:]) if not skipped[a]]
-
-# %% ../../nbs/16_recordings.ipynb #9cd40182
-def annotations_of(
-    raw: BaseRaw,
-    seams: bool = True,  # those that tell of gaps too
-) -> Annotations:
-    "The annotations of a recording, their onsets in seconds from its first sample."
-    notes = [note for note in raw.annotations if seams or not SEAM.match(note["description"])]
-    onset, duration, description = ([note[name] for note in notes] for name in ("onset", "duration", "description"))
-    channels = [note.get("ch_names", ()) for note in notes]
-    onset = np.array(onset, float) - raw.first_time
-    return import_mne().Annotations(onset, duration, description, ch_names=channels or None)
-
-# %% ../../nbs/16_recordings.ipynb #45493cd3
-def at_rate(
-    raw: BaseRaw,  # loaded
-    rate: float,  # Hz
-) -> BaseRaw:  # a copy, where that is another rate than its own
-    "A recording at another rate, each of its stretches by itself; annotations stay where they are."
-    old = raw.info["sfreq"]
-    if rate == old: return raw
-    ratio, x = rate_ratio(old, rate), raw.get_data()
-    y = np.zeros((len(x), math.ceil(raw.n_times * ratio)))
-    for (a, b), (first, last) in zip(stretches(raw), stretches(raw, rate)):
-        if last > first: y[:, first:last] = resampled(x[:, a:b], old, rate, last - first)
-    info = raw.info.copy()
-    with info._unlock(): info["sfreq"], info["lowpass"] = rate, min(info["lowpass"], rate / 2)
-    out = import_mne().io.RawArray(y, info, first_samp=round(raw.first_samp * ratio), verbose="error")
-    return out.set_annotations(annotations_of(raw), emit_warning=False)
-
-# %% ../../nbs/16_recordings.ipynb #82191e60
-def longest_stretch(raw: BaseRaw) -> BaseRaw:  # a copy, where the recording has gaps
-    "The longest part of a recording without a gap."
-    first, last = max(stretches(raw), key=lambda part: part[1] - part[0])
-    if (first, last) == (0, raw.n_times): return raw
-    return raw.copy().crop(first / raw.info["sfreq"], (last - 1) / raw.info["sfreq"])
 
 # %% ../../nbs/16_recordings.ipynb #d6d688ae
 def read(
