@@ -180,7 +180,7 @@ def test_from_file_to_file(kind, tmp_path):
     notes = denoise_file(source, target, stack)
     assert notes[0] == "EEG CZ-REF not denoised, the stack does not know them"
     assert "band-passed, 0.5 to 45 Hz; as recorded: EEG CZ-REF" in notes[1] and "removed: 0.0% of the" in notes[2]
-    told = {".fif": [], ".edf": ["1985"], ".vhdr": ["'eyes closed' is 'Comment/eyes closed'"]}[kind]
+    told = {".fif": [], ".edf": ["1985"], ".vhdr": ["'eyes closed' became 'Comment/eyes closed'"]}[kind]
     assert len(notes) == 3 + len(told) and all(word in note for word, note in zip(told, notes[3:]))
     back = mne.io.read_raw(target, preload=True, verbose="error")
     want = denoise(raw, stack)
@@ -242,7 +242,7 @@ def test_all_but_the_denoised_channels_stay(source, target, tmp_path):
     texts = [note["description"].split("/")[-1] for note in now.annotations]
     assert texts == ["hello", "BAD_seg"] and now.annotations.description[1].upper().startswith("BAD")
     assert np.allclose(now.annotations.onset, was.annotations.onset, atol=1 / 256)
-    if target.suffix == ".set": assert any("no date, was 2019-03-04" in note for note in notes)
+    if target.suffix == ".set": assert any("2019-03-04 08:09:10+00:00 became no date" in note for note in notes)
     else: assert now.info["meas_date"] == was.info["meas_date"]
 
 

@@ -303,7 +303,7 @@ def differences(
     "What a new file says otherwise than the recording that was written to it, signals aside."
     said, (a, b) = [], (start_of(was), start_of(now))
     def tell(what, old, new):
-        if old != new: said.append(f"{kind} holds {what} otherwise: {new}, was {old}")
+        if old != new: said.append(f"{kind} changes {what}: {old} became {new}")
     tell("the number of samples", was.n_times, now.n_times)
     if abs(was.info["sfreq"] - now.info["sfreq"]) > 1e-9: tell("the rate", was.info["sfreq"], now.info["sfreq"])
     if (a is None) != (b is None) or (a and b and abs((a - b).total_seconds()) > 1e-3):
@@ -321,14 +321,14 @@ def _changed_notes(was: BaseRaw, now: BaseRaw, kind: str) -> list[str]:
     def place(note): return round(note["onset"], 3), note["description"].split("/")[-1]
     def told(raw): return sorted(annotations_of(raw), key=place)
     old, new, step = told(was), told(now), 1.5 / was.info["sfreq"]
-    if len(old) != len(new): return [f"{kind} holds the annotations otherwise: {len(new)}, were {len(old)}"]
+    if len(old) != len(new): return [f"{kind} changes the number of annotations: {len(old)} became {len(new)}"]
     names = {(a["description"], b["description"]) for a, b in zip(old, new) if a["description"] != b["description"]}
     lost = [b for a, b in names if a.upper().startswith("BAD") and not b.upper().startswith("BAD")]
-    pairs = ", ".join(f"{a!r} is {b!r}" for a, b in sorted(names))
-    said = [f"{kind} calls annotations otherwise: {pairs}"] if names else []
+    pairs = ", ".join(f"{a!r} became {b!r}" for a, b in sorted(names))
+    said = [f"{kind} renames annotations: {pairs}"] if names else []
     if lost: said.append(f"annotations that no longer reject anything in MNE: {', '.join(sorted(lost))}")
     moved = sum(abs(a[x] - b[x]) > step for a, b in zip(old, new) for x in ("onset", "duration"))
-    if moved: said.append(f"{kind} holds onset or duration of {moved} annotations otherwise, by more than a sample")
+    if moved: said.append(f"{kind} changes onset or duration of {moved} annotations by more than a sample")
     if any(tuple(a.get("ch_names", ())) != tuple(b.get("ch_names", ())) for a, b in zip(old, new)):
         said.append(f"{kind} does not hold which channels an annotation is of")
     return said

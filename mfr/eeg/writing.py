@@ -243,21 +243,22 @@ class Records(NamedTuple):
     seconds: str  # of a record, as in the header
     filled: int  # samples that are put behind the last one
 
-# %% ../../nbs/45_writing.ipynb #1bac1d40
+# %% ../../nbs/45_writing.ipynb #43bb4157
 def records_of(
     rate: float,  # Hz
     samples: int,  # of a channel
 ) -> Records:
     "Records that fit; ValueError for a rate that EDF cannot hold."
-    exact = Fraction(rate).limit_denominator(100_000)
-    found = []
-    for size in [n for n in range(1, min(samples, round(60 * rate) + 1) + 1) if abs(exact - rate) < 1e-9 * rate]:
-        seconds = size / exact
-        text = f"{float(seconds):.7f}".rstrip("0").rstrip(".")
-        if len(text) > 8 or Fraction(text) != seconds: continue
-        filled = -samples % size
-        found.append((filled, abs(float(seconds) - 1), Records(size, text, filled)))
-    if found: return min(found)[2]
+    exact, whole = Fraction(rate).limit_denominator(100_000), []
+    least = exact.numerator
+    for prime in (2, 5):
+        while least % prime == 0: least //= prime  # only multiples of it last a decimal number of seconds
+    sizes = range(least, round(60 * rate) + 1, least) if abs(exact - rate) < 1e-9 * rate else []
+    for part in ([n for n in sizes if samples % n == 0], [n for n in sizes if n <= max(least, 2 * rate)]):
+        for size in part:
+            text = f"{float(size / exact):.7f}".rstrip("0").rstrip(".")
+            if len(text) <= 8 and Fraction(text) == size / exact: whole.append(Records(size, text, -samples % size))
+        if whole: return min(whole, key=lambda plan: (plan.filled, abs(float(plan.seconds) - 1)))
     raise ValueError(f"expected a rate whose records .edf can hold, got {rate:g} Hz; .fif, .vhdr or .set hold it")
 
 # %% ../../nbs/45_writing.ipynb #c434248a
