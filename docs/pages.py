@@ -21,8 +21,8 @@ GROUPS = {  # page: its title, the notebooks in it, one sentence
     "objective": ("Objective", "3[0-3]*", "What a stack is trained for beside reconstruction."),
     "training": ("Training and its cost", "08* 28* 36* 3[89]* 4[0-2]* 44* 57* 81*", "The loop and what it costs."),
     "consensus": ("What SAEs share", "3[457]* 43* 59*", "What several SAEs share, and what that is worth."),
-    "eeg": ("EEG", "1[5-9]* 4[6-9]*", "From a recording to windows, and back to a recording."),
-    "results": ("Results", "45* 5[0-6]* 58*", "Numbers, figures and pages that say what was found."),
+    "eeg": ("EEG", "1[5-9]* 4[5-9]*", "From a recording to windows, and back to a recording."),
+    "results": ("Results", "5[0-6]* 58* 73*", "Numbers, figures and pages that say what was found."),
     "studies": ("Comparisons and commands", "60* 67* 7[6-9]* 9[01]*", "What a comparison is, and how it is run."),
 }
 STUDIES = "6[1-68-9]* 7[01]*"  # their modules are in the reference, their notebooks a part of their own

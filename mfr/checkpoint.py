@@ -27,8 +27,8 @@ from .train import Trainer
 
 # %% auto #0
 __all__ = ['pack', 'unpack', 'state_of_trainer', 'load_into_trainer', 'settings_of', 'difference', 'checksum', 'one_before',
-           'is_there', 'own_file', 'save_checkpoint', 'Damaged', 'Kept', 'read_checkpoint', 'step_of', 'last_whole',
-           'check_state', 'check_alike', 'of_one_step', 'load_checkpoint']
+           'is_there', 'own_file', 'save_checkpoint', 'remove_one_before', 'Damaged', 'Kept', 'read_checkpoint',
+           'step_of', 'last_whole', 'check_state', 'check_alike', 'of_one_step', 'load_checkpoint']
 
 # %% ../nbs/41_checkpoint.ipynb #7e3b2b3d
 def pack(
@@ -146,6 +146,14 @@ def save_checkpoint(
         save_file(tensors, part, metadata={"checksum": checksum(tensors)})
         on_disk(part)
         if path.exists(): os.replace(path, one_before(path))
+
+# %% ../nbs/41_checkpoint.ipynb #c0a04950
+def remove_one_before(
+    path: str | Path,  # to which the last checkpoint of a training that is done was saved
+) -> None:
+    "Keep the last checkpoint alone, when every rank has written its own."
+    if now().size > 1: gathered(torch.ones(1), now().all)  # all have come here: their checkpoints are on disk
+    if not now().rows.place and own_file(path).exists(): one_before(own_file(path)).unlink(missing_ok=True)
 
 # %% ../nbs/41_checkpoint.ipynb #4a706431
 class Damaged(ValueError):

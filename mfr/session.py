@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .arms import Arm, Source, folder_of, key
-from .checkpoint import is_there, load_checkpoint, save_checkpoint, settings_of
+from .checkpoint import is_there, load_checkpoint, remove_one_before, save_checkpoint, settings_of
 from .checks import at_least
 from .merging import LOOK, shared
 from .ranks import is_main, main_says, now, on_main
@@ -189,6 +189,7 @@ def train_arm(
             train(trainer, batches, saved, session.options.save_every, label=f"{arm}, seed {seed}")
     finally: keep(session, arm, seed, trainer)
     save_checkpoint(trainer, checkpoint)
+    remove_one_before(checkpoint)
     if config.merge:
         trainer = tuned_consensus(session, arm, seed, trainer)
         keep(session, arm, seed, trainer, before=config.train.steps)

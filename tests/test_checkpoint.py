@@ -20,7 +20,7 @@ from mfr.train import TrainConfig
 from mfr.train import Trainer
 from mfr.train import train
 from safetensors.torch import save
-from mfr.checkpoint import is_there, load_checkpoint, one_before, save_checkpoint
+from mfr.checkpoint import is_there, load_checkpoint, one_before, remove_one_before, save_checkpoint
 
 
 # %% ../nbs/41_checkpoint.ipynb #af103d64
@@ -129,3 +129,15 @@ def test_cut_off_between_two_renamings(tmp_path):
     two_checkpoints(tmp_path / "c")
     (tmp_path / "c").unlink()
     assert is_there(tmp_path / "c") and load_checkpoint(trainer_of(), tmp_path / "c").t == 3
+
+
+# %% ../nbs/41_checkpoint.ipynb #fe9088a0
+def test_a_finished_training_keeps_one_checkpoint(tmp_path):
+    path, trainer = tmp_path / "a.safetensors", trainer_of()
+    for _ in range(2): save_checkpoint(trainer, path)
+    was = path.read_bytes()
+    assert one_before(path).exists()
+    remove_one_before(path)
+    assert path.read_bytes() == was and [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+    remove_one_before(path)  # nothing is left to remove
+    load_checkpoint(trainer_of(), path)

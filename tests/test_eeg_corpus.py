@@ -13,7 +13,19 @@ from mfr.eeg.recordings import read
 from mfr.eeg.windows import to_vectors
 from mfr.eeg.windows import windows
 from pathlib import Path
-from mfr.eeg.corpus import gather, settle
+from mfr.eeg.corpus import gather, recordings, settle
+
+
+# %% ../nbs/18_corpus.ipynb #26b3fd81
+def test_every_format_that_mne_reads_is_found(tmp_path):
+    ours = ["a.edf", "b.gdf", "c.lay", "d.cdt", "e.data", "f.nedf", "g.ahdr", "h.eeg", "i.EEG"]
+    ours += ["j.fif.gz", "k.mff", "l.mefd"]
+    others = ["c.dat", "g.eeg", "g.amrk", "k_raw-1.fif", "notes.tsv", "e.head"]
+    for name in [*ours, *others]:
+        if name.endswith((".mff", ".mefd")): (tmp_path / name / "inner.eeg").mkdir(parents=True)
+        else: (tmp_path / name).write_text("")
+    assert [path.name for path in recordings(tmp_path)] == ours
+    assert recordings(tmp_path / "k.mff") == [tmp_path / "k.mff"]
 
 
 # %% ../nbs/18_corpus.ipynb #8a996c63

@@ -6,7 +6,22 @@ import mne
 import numpy as np
 import pytest
 import sys
-from mfr.eeg.electrodes import electrodes, import_mne
+from mfr.eeg.electrodes import channels_tsv, electrodes, import_mne, take_channels_tsv
+
+
+# %% ../nbs/15_electrodes.ipynb #82995d7e
+def test_bids_says_which_channels_are_bad_and_of_which_type(tmp_path):
+    mne = import_mne()
+    info = mne.create_info(["Fp1", "C3", "HEO", "T"], 100.0, "eeg")
+    raw = mne.io.RawArray(np.zeros((4, 10)), info, verbose="error")
+    path = tmp_path / "sub-1_task-rest_eeg.edf"
+    assert take_channels_tsv(path, raw) == [] and channels_tsv(tmp_path / "other.edf") == {}
+    table = "name\ttype\tunits\tstatus\nFp1\tEEG\tuV\tgood\nC3\tEEG\tuV\tbad\nHEO\tHEOG\tuV\tn/a\nT\tTRIG\tn/a\tgood\n"
+    (tmp_path / "sub-1_task-rest_channels.tsv").write_text(table)
+    assert take_channels_tsv(path, raw) == ["types and bad channels as in channels.tsv"]
+    assert raw.get_channel_types() == ["eeg", "eeg", "eog", "stim"] and raw.info["bads"] == ["C3"]
+    (tmp_path / "sub-1_task-rest_channels.tsv").write_text("channel\nFp1\n")
+    with pytest.raises(ValueError, match="expected a table of BIDS with a column name"): take_channels_tsv(path, raw)
 
 
 # %% ../nbs/15_electrodes.ipynb #eaffcaad

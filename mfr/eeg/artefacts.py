@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.signal.windows import tukey
 
 from .electrodes import FRONTAL, import_mne
-from .recordings import EEGConfig
+from .recordings import EEGConfig, longest_stretch
 from .windows import band_pass, bridge_gaps
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def contaminate(
     decibel: tuple[float, float] = (-5.0, 5.0),  # signal-to-noise ratios are drawn between these
     seed: int | tuple[int, ...] = 0,  # of the draws
 ) -> Known:
-    "Add one recorded artefact to every quiet window; ValueError where a recording has no quiet window or no artefact."
-    rng = np.random.default_rng(seed)
+    "Add a recorded artefact to every quiet window of the longest stretch; ValueError without quiet window or artefact."
+    rng, raw = np.random.default_rng(seed), longest_stretch(raw)
     found = find_artefacts(raw, config)
     if not found.quiet.any(): raise ValueError("no quiet window found")
     if not found.artefacts: raise ValueError("no artefact found")

@@ -17,15 +17,16 @@ import torch
 
 from ..data.store import Store, add_shard, intact, open_manifest, save_manifest
 from .electrodes import label, listed
-from .recordings import DEFAULT, EEGConfig, Header, header, read
-from .windows import Windows, to_vectors, windows
+from .recordings import DEFAULT, FOLDERS, EEGConfig, Header, header, read
+from .windows import Windows, strange_amplitudes, to_vectors, windows
 from ..files import check_said
 
 # %% auto #0
 __all__ = ['FORMATS', 'Files', 'recordings', 'settle', 'Survey', 'survey', 'gather']
 
 # %% ../../nbs/18_corpus.ipynb #bfd7b1e2
-FORMATS = (".edf", ".bdf", ".fif", ".fif.gz", ".vhdr", ".set", ".cnt")
+FORMATS = (".edf", ".bdf", ".gdf", ".fif", ".fif.gz", ".vhdr", ".ahdr", ".set", ".cnt", ".lay", ".cdt", ".dap", ".eeg",
+           ".data", ".nedf", ".nxe", ".ns3", *FOLDERS)  # of EEG, that MNE reads
 Files = str | Path | Iterable[str | Path]  # a folder, searched with all folders in it; a file; or several files
 
 # %% ../../nbs/18_corpus.ipynb #e8d8ace6
@@ -37,19 +38,27 @@ def recordings(
     source = Path(source)
     if not source.exists():
         raise FileNotFoundError(f"source: expected a folder or file of recordings, {source} does not exist")
-    if source.is_file(): return [source]
+    if source.is_file() or source.name.lower().endswith(FOLDERS): return [source]
     if not os.access(source, os.R_OK | os.X_OK):
         raise PermissionError(f"source: expected a folder that can be listed, {source} may not be read")
     closed = []
     found = []
-    for folder, _, names in os.walk(source, onerror=lambda e: closed.append(Path(e.filename))):
-        found += [Path(folder) / name for name in names if _begins_a_recording(name)]
+    for folder, below, names in os.walk(source, onerror=lambda e: closed.append(Path(e.filename))):
+        whole = [name for name in below if name.lower().endswith(FOLDERS)]
+        below[:] = [name for name in below if name not in whole]
+        found += [Path(folder) / name for name in [*whole, *names] if _begins_a_recording(name, names)]
     if not found: raise ValueError(f"source: expected recordings ({', '.join(FORMATS)}) in {source}, found none")
     return sorted(found + closed)
 
 # %% ../../nbs/18_corpus.ipynb #0f32be51
-def _begins_a_recording(name: str) -> bool:
-    "Is it of a known format, and not the part -1.fif, where .fif goes on?"
+def _begins_a_recording(
+    name: str,
+    names: Collection[str],  # of all files of its folder
+) -> bool:
+    "Is it of a known format, and no further part of a recording: -1.fif, or the .eeg of BrainVision?"
+    stem, kind = os.path.splitext(name)
+    heads = {stem + end for end in (".vhdr", ".vmrk", ".ahdr", ".amrk")}
+    if kind.lower() == ".eeg" and heads & set(names): return False
     return name.lower().endswith(FORMATS) and not re.search(r"-\d+\.fif(\.gz)?$", name)
 
 # %% ../../nbs/18_corpus.ipynb #388d49b1
@@ -193,9 +202,5 @@ def _take(folder: Path, manifest: dict, head: Header, fate: dict) -> None:
 def _notes(head: Header, w: Windows, config: EEGConfig) -> list[str]:
     "What is to be known about a recording that was used."
     notes = list(head.notes)
-    largest = w.scale.max()  # volts
     if head.rate != config.rate: notes.append(f"resampled from {head.rate:g} to {config.rate:g} Hz")
-    if largest > 0.01:
-        strange = f"a standard deviation of {largest:.3g} V"
-        notes.append(f"{strange}, which is not that of EEG: are its units right?")
-    return notes
+    return [*notes, *strange_amplitudes(w.scale)]

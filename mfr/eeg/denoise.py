@@ -5,20 +5,23 @@
 # %% ../../nbs/46_denoise.ipynb #ea351ae7
 from __future__ import annotations
 
+import importlib.util
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from ..checks import between
-from .electrodes import AS_NAMED, electrodes, import_mne
-from .recordings import EEGConfig, read_whole
-from .windows import band_pass, to_vectors, to_volts, windows
+from .electrodes import AS_NAMED, electrodes, listed
+from mfr.eeg.recordings import (
+    GAP, EEGConfig, annotations_of, gap_notes, layout, open_recording, read_whole, resampled, stretches, unit_notes,
+)
+from .windows import band_pass, strange_amplitudes, to_vectors, to_volts, windows
+from .writing import NEEDED, code_range, is_code, records_of, rewrite, start_of, write_recording
 from ..runs import check_writable
 from ..sae import SAEStack
 
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['WRITABLE', 'snr', 'correlation', 'reconstruct', 'blended', 'eeg_of', 'denoise', 'denoise_file']
+__all__ = ['WRITABLE', 'PARTS', 'EDF', 'snr', 'correlation', 'reconstruct', 'blended', 'eeg_of', 'Removed', 'denoise_and_compare',
+           'denoise', 'check_fits', 'denoise_file', 'removed_notes', 'differences']
 
 # %% ../../nbs/46_denoise.ipynb #7c821e8b
 def snr(
@@ -122,6 +126,55 @@ def _channels_for(raw: BaseRaw, config: EEGConfig) -> list[str]:
     lacks = f"it lacks {', '.join(missing)}{said}"
     raise ValueError(f"raw: expected the channels {', '.join(config.channels)}, {lacks}")
 
+# %% ../../nbs/46_denoise.ipynb #e23fec8c
+class Removed(NamedTuple):
+    "What denoising took from a channel."
+
+    within: float  # variance of what was taken from the band, as a share of the variance in the band
+    outside: float  # share of the variance as recorded that lies outside of the band
+    scale: float  # standard deviation within the band, before, in volts
+
+# %% ../../nbs/46_denoise.ipynb #56f05795
+def _removed(raw: BaseRaw, band: BaseRaw, taken: Float[np.ndarray, "c"]) -> dict[str, Removed]:
+    "Compare, channel by channel, what was recorded, what the band-pass left, and what the stack took (volts squared)."
+    recorded = np.nanvar(np.where(np.isfinite(raw.get_data()), raw.get_data(), np.nan), axis=1)
+    left = np.square(band.get_data()).mean(1)
+    return {
+        name: Removed(float(t / b if b else 0), float(1 - min(b / r, 1) if r else 0), float(b**0.5))
+        for name, t, b, r in zip(raw.ch_names, taken, left, recorded)
+    }
+
+# %% ../../nbs/46_denoise.ipynb #89b6778c
+def denoise_and_compare(
+    raw: BaseRaw,  # a recording in MNE; left as it is
+    stack: SAEStack,  # trained by `mfr eeg`
+    member: int | None = None,  # which one reconstructs; None for the mean of all
+) -> tuple[BaseRaw, dict[str, Removed]]:  # a copy, loaded; what was taken from each denoised channel
+    "Denoise each stretch of a recording by itself; ValueError if the recording lacks a channel."
+    config = eeg_of(stack)
+    picks = _channels_for(raw, config)
+    out = raw.copy().load_data(verbose="error")
+    eeg = out.copy().pick(picks).reorder_channels(picks)
+    band = band_pass(eeg, config)
+    known = windows(eeg, config, band)
+    mean, scale = known.mean, known.scale
+
+    def through(x):  # (w, c, s) -> (w, c, s), volts
+        return to_volts(reconstruct(stack, to_vectors(x, mean, scale), member), mean, scale)
+
+    taken = np.zeros(len(picks))
+    for a, b in stretches(eeg):
+        rate, whole = raw.info["sfreq"], (a, b) == (0, eeg.n_times)
+        part = band if whole else band_pass(eeg.copy().crop(a / rate, (b - 1) / rate), config)
+        x = part.get_data()  # (c, t) at the stack's rate
+        if x.shape[1] < config.samples: y = x  # too short for a window: the band-pass alone
+        else: y = blended(x, config.samples, through)
+        taken += np.square(x - y).sum(1) / band.n_times
+        out[picks, a:b] = resampled(y, config.rate, rate, b - a)
+    missing = ~np.isfinite(eeg.get_data())
+    if missing.any(): out[picks, :] = np.where(missing, np.nan, out[picks, :][0])
+    return out, _removed(eeg, band, taken)
+
 # %% ../../nbs/46_denoise.ipynb #555bd41f
 def denoise(
     raw: BaseRaw,  # a recording in MNE; left as it is
@@ -129,77 +182,153 @@ def denoise(
     member: int | None = None,  # which one reconstructs; None for the mean of all
 ) -> BaseRaw:  # a copy, loaded
     "Replace the stack's channels by their reconstruction (paper, section 4.2); ValueError if the recording lacks one."
-    config = eeg_of(stack)
-    picks = _channels_for(raw, config)
-    out = raw.copy().load_data(verbose="error")
-    eeg = out.copy().pick(picks).reorder_channels(picks)
-    known = windows(eeg, config)
-    mean = known.mean
-    scale = known.scale
-
-    def through(x):  # (w, c, s) -> (w, c, s), volts
-        return to_volts(reconstruct(stack, to_vectors(x, mean, scale), member), mean, scale)
-
-    y = blended(band_pass(eeg, config).get_data(), config.samples, through)  # (c, t) at the stack's rate
-    y = _at_rate_of(eeg, y, config.rate)  # (c, t) at the recording's
-    y[~np.isfinite(eeg.get_data())] = np.nan
-    out[picks, :] = y
-    return out
-
-# %% ../../nbs/46_denoise.ipynb #292cbe02
-def _at_rate_of(raw: BaseRaw, x: Float[np.ndarray, "c t"], rate: float) -> Float[np.ndarray, "c u"]:
-    "Bring a signal to the rate of a recording, and to exactly its number of samples."
-    if rate != raw.info["sfreq"]:
-        mne = import_mne()
-        at_rate = mne.io.RawArray(x, mne.create_info(len(x), rate, "eeg"), verbose="error")
-        x = at_rate.resample(raw.info["sfreq"], verbose="error").get_data()
-    missing = max(0, raw.n_times - x.shape[1])
-    return np.pad(x[:, : raw.n_times], ((0, 0), (0, missing)), mode="edge")
+    return denoise_and_compare(raw, stack, member)[0]
 
 # %% ../../nbs/46_denoise.ipynb #0d45f996
 WRITABLE = (".fif", ".edf", ".bdf", ".vhdr", ".set")
 
 # %% ../../nbs/46_denoise.ipynb #e9a2fc0f
+PARTS = {".vhdr": (".vmrk", ".eeg")}  # what else is written, beside the target
+
+
 def _check_files(source: Path, target: Path, overwrite: bool) -> None:
     "ValueError or OSError before anything is read."
-    if target.suffix.lower() not in WRITABLE:
+    kind = target.suffix.lower()
+    if kind not in WRITABLE:
         raise ValueError(f"out: expected a name that ends in one of {', '.join(WRITABLE)}, got {target.name}")
     if not source.exists(): raise FileNotFoundError(f"in: expected a recording, {source} does not exist")
     folder = target.absolute().parent
     if not folder.exists(): raise FileNotFoundError(f"out: expected a folder to write to, {folder} does not exist")
     check_writable(folder)
-    if not target.exists(): return
-    if target.samefile(source):
-        raise ValueError(f"out: expected another file than the recording itself, got {target}")
-    if not overwrite:
-        raise FileExistsError(f"out: expected a new file, {target} exists; pass --overwrite to replace it")
+    if importlib.util.find_spec(NEEDED.get(kind, "mne")) is None:
+        raise ValueError(f"out: writing {kind} needs a package: pip install {NEEDED[kind]}")
+    for path in (target, *(target.with_suffix(part) for part in PARTS.get(kind, ()))):
+        if path.exists() and path.samefile(source):
+            raise ValueError(f"out: expected another file than the recording itself, got {path}")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"out: expected a new file, {path} exists; pass --overwrite to replace it")
+
+# %% ../../nbs/46_denoise.ipynb #f1442a6d
+def check_fits(
+    raw: BaseRaw,  # loaded
+    source: Path,
+    target: Path,
+) -> None:
+    "Refuse what the format of the target cannot hold; ValueError names it, and a format that can."
+    kind, edf = target.suffix.lower(), (".edf", ".bdf")
+    same = source.suffix.lower() in edf and kind in edf
+    if GAP in raw.annotations.description and source.suffix.lower() in edf and not same:
+        raise ValueError(f"out: expected .edf or .bdf for a recording with gaps in its times, {kind} would close them")
+    if kind not in edf: return
+    strange = [name for name in raw.ch_names if len(name) > 16 or not (name.isascii() and name.isprintable())]
+    if strange and not same:
+        raise ValueError(f"out: expected names of at most 16 ASCII characters for {kind}, got {listed(strange)}")
+    if not np.isfinite(raw.get_data()).all():
+        raise ValueError(f"out: expected .fif, .vhdr or .set, {kind} cannot hold the missing samples of this recording")
+    try:
+        if not same: records_of(raw.info["sfreq"], raw.n_times)
+        for name, sort in zip(raw.ch_names, raw.get_channel_types()):
+            if is_code(sort, x := raw.get_data([name])[0]): code_range(x, 3 if kind == ".bdf" else 2)
+    except ValueError as e: raise ValueError(f"out: {e}") from e
 
 # %% ../../nbs/46_denoise.ipynb #2650c3c2
 def denoise_file(
     source: str | Path,  # a recording
-    target: str | Path,  # the file to write: .fif keeps full precision, .edf and others what the format can hold
+    target: str | Path,  # the file to write: .fif and .set keep full precision, others what the format can hold
     stack: SAEStack,  # trained by `mfr eeg`
     member: int | None = None,  # which one reconstructs; None for the mean of all
     overwrite: bool = False,  # replace a file that is there
-) -> list[str]:  # what is not as in the source
+) -> list[str]:  # what was removed, what stayed, what is not as in the source
     "Denoise a recording from file to file; ValueError or OSError says what is wrong with files or stack."
-    source = Path(source)
-    target = Path(target)
+    source, target = Path(source), Path(target)
     _check_files(source, target, overwrite)
     config = eeg_of(stack)
-    try: raw, notes = read_whole(source, config)
+    try: raw, left = read_whole(source, config)
     except ValueError as e: raise ValueError(f"in: {source}: {e}") from e
-    _write(denoise(raw, stack, member), target)
+    check_fits(raw, source, target)
+    out, removed = denoise_and_compare(raw, stack, member)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        path = Path(folder) / target.name
+        _write(out, source, path, list(removed), f"HP:{config.low:g}Hz LP:{config.high:g}Hz")
+        rewritten = source.suffix.lower() in EDF and path.suffix.lower() in EDF
+        whole = open_recording(source) if rewritten else raw
+        changed = differences(whole, open_recording(path), path.suffix.lower())
+        for part in Path(folder).iterdir(): part.replace(target.parent / part.name)
     names = electrodes(raw, as_named=config.montage == AS_NAMED).names
     others = [n for lab, n in names.items() if lab not in config.channels]
-    return [*notes, *([f"{', '.join(others)} not denoised, the stack does not know them"] if others else [])]
+    unknown = [f"{', '.join(others)} not denoised, the stack does not know them"] if others else []
+    return [*([] if rewritten else left), *unknown, *removed_notes(raw, removed, config), *changed]
 
 # %% ../../nbs/46_denoise.ipynb #dcef43af
-def _write(raw: BaseRaw, target: Path) -> None:
-    "Write a recording in the format of its name, whole or not at all."
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MNE would like the name to end in _raw.fif
-        path = Path(folder) / target.name
-        if path.suffix.lower() == ".fif": raw.save(path, verbose="error")
-        else: import_mne().export.export_raw(path, raw, verbose="error")
-        for part in Path(folder).iterdir(): part.replace(target.parent / part.name)
+EDF = (".edf", ".bdf")
+
+
+def _write(raw: BaseRaw, source: Path, path: Path, denoised: list[str], band: str) -> None:
+    "Write a denoised recording in the format of its name; EDF and BDF become a copy of their source."
+    if source.suffix.lower() not in EDF or path.suffix.lower() not in EDF:
+        return write_recording(raw, path, denoised, **({"band": band} if path.suffix.lower() in EDF else {}))
+    form, whole = layout(source), open_recording(source)
+    number = dict(zip(whole.ch_names, form.signals))
+    new = {number[name]: raw.get_data([name])[0] for name in denoised}
+    stim = [number[name] for name, kind in zip(whole.ch_names, whole.get_channel_types()) if kind == "stim"]
+    rewrite(source, path, new, stim, band)
+
+# %% ../../nbs/46_denoise.ipynb #510c7877
+def removed_notes(
+    raw: BaseRaw,  # as recorded
+    removed: dict[str, Removed],
+    config: EEGConfig,
+) -> list[str]:
+    "What denoising took, channel by channel, and which channels it left alone."
+    band = f"{config.low:g} to {config.high:g} Hz"
+    shares = ", ".join(f"{name} {100 * r.within:.1f}% and {100 * r.outside:.1f}%" for name, r in removed.items())
+    within, outside = (100 * np.mean([r[i] for r in removed.values()]) for i in (0, 1))
+    others = [name for name in raw.ch_names if name not in removed]
+    kept = f"; as recorded: {', '.join(others)}" if others else ""
+    return [
+        f"denoised channels are band-passed, {band}{kept}",
+        f"removed: {within:.1f}% of the variance within {band}, and {outside:.1f}% of all variance as outside of it "
+        f"({shares})",
+        *strange_amplitudes(np.array([r.scale for r in removed.values()])),
+        *unit_notes(raw, removed),
+        *gap_notes(raw, config.window),
+    ]
+
+# %% ../../nbs/46_denoise.ipynb #58261d3a
+def differences(
+    was: BaseRaw,
+    now: BaseRaw,  # from the file that was written
+    kind: str,  # its format
+) -> list[str]:
+    "What a new file says otherwise than the recording that was written to it, signals aside."
+    said, (a, b) = [], (start_of(was), start_of(now))
+    def tell(what, old, new):
+        if old != new: said.append(f"{kind} changes {what}: {old} became {new}")
+    tell("the number of samples", was.n_times, now.n_times)
+    if abs(was.info["sfreq"] - now.info["sfreq"]) > 1e-9: tell("the rate", was.info["sfreq"], now.info["sfreq"])
+    if (a is None) != (b is None) or (a and b and abs((a - b).total_seconds()) > 1e-3):
+        tell("the start", a or "no date", b or "no date")
+    tell("the names of channels", was.ch_names, now.ch_names)
+    types = dict(zip(now.ch_names, now.get_channel_types()))
+    for name, old in zip(was.ch_names, was.get_channel_types()):
+        if old != types.get(name, old): tell(f"the type of {name}", old, types[name])
+    tell("the bad channels", ", ".join(was.info["bads"]) or "none", ", ".join(now.info["bads"]) or "none")
+    return [*said, *_changed_notes(was, now, kind)]
+
+# %% ../../nbs/46_denoise.ipynb #51eebe38
+def _changed_notes(was: BaseRaw, now: BaseRaw, kind: str) -> list[str]:
+    "Annotations that are not what they were."
+    def place(note): return round(note["onset"], 3), note["description"].split("/")[-1]
+    def told(raw): return sorted(annotations_of(raw), key=place)
+    old, new, step = told(was), told(now), 1.5 / was.info["sfreq"]
+    if len(old) != len(new): return [f"{kind} changes the number of annotations: {len(old)} became {len(new)}"]
+    names = {(a["description"], b["description"]) for a, b in zip(old, new) if a["description"] != b["description"]}
+    lost = [b for a, b in names if a.upper().startswith("BAD") and not b.upper().startswith("BAD")]
+    pairs = ", ".join(f"{a!r} became {b!r}" for a, b in sorted(names))
+    said = [f"{kind} renames annotations: {pairs}"] if names else []
+    if lost: said.append(f"annotations that no longer reject anything in MNE: {', '.join(sorted(lost))}")
+    moved = sum(abs(a[x] - b[x]) > step for a, b in zip(old, new) for x in ("onset", "duration"))
+    if moved: said.append(f"{kind} changes onset or duration of {moved} annotations by more than a sample")
+    if any(tuple(a.get("ch_names", ())) != tuple(b.get("ch_names", ())) for a, b in zip(old, new)):
+        said.append(f"{kind} does not hold which channels an annotation is of")
+    return said

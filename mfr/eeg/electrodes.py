@@ -5,10 +5,12 @@
 # %% ../../nbs/15_electrodes.ipynb #156bfb2d
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['MONTAGES', 'AS_NAMED', 'REFERENCES', 'NO_SECOND', 'RENAMED', 'FRONTAL', 'import_mne', 'positions', 'label',
-           'montage_of', 'listed', 'Electrodes', 'electrodes']
+__all__ = ['MONTAGES', 'AS_NAMED', 'REFERENCES', 'NO_SECOND', 'RENAMED', 'FRONTAL', 'BIDS_TYPES', 'import_mne', 'positions',
+           'label', 'montage_of', 'listed', 'Electrodes', 'electrodes', 'channels_tsv', 'take_channels_tsv']
 
 # %% ../../nbs/15_electrodes.ipynb #113fc69e
 MONTAGES = (
@@ -125,3 +127,40 @@ def electrodes(
     left_out = ((twice, "there twice"), (raw.info["bads"], "marked bad"))
     notes = [f"{listed(names)} {why}" for names, why in left_out if names]
     return Electrodes(montage, {lab: n for lab, n in found if lab not in twice}, notes)
+
+# %% ../../nbs/15_electrodes.ipynb #9eaa4336
+BIDS_TYPES = {"EEG": "eeg", "EOG": "eog", "HEOG": "eog", "VEOG": "eog", "ECG": "ecg", "EMG": "emg", "TRIG": "stim",
+              "REF": "eeg", "SEEG": "seeg", "ECOG": "ecog", "DBS": "dbs", "RESP": "resp", "GSR": "gsr"}  # others: misc
+
+
+def channels_tsv(
+    path: Path,  # of a recording
+) -> dict[str, dict[str, str]]:  # name -> column -> what stands there; empty where there is no such file
+    "What BIDS says of the channels of a recording; ValueError for a table that cannot be read."
+    stem, underscore, kind = path.name.split(".")[0].rpartition("_")
+    table = path.with_name(f"{stem}_channels.tsv")
+    if not underscore or kind not in ("eeg", "ieeg") or not table.is_file(): return {}
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in csv.DictReader(file, delimiter="\t")]
+        return {row["name"]: row for row in rows}
+    except (KeyError, UnicodeError, csv.Error, AttributeError) as e:
+        raise ValueError(f"{table}: expected a table of BIDS with a column name, it has none that can be read") from e
+
+# %% ../../nbs/15_electrodes.ipynb #ba4c8c90
+def take_channels_tsv(
+    path: Path,  # of the recording
+    raw: BaseRaw,  # gets types and bad channels
+) -> list[str]:  # what was taken, and what was not
+    "Use what BIDS says of the channels of a recording."
+    said = {name: row for name, row in channels_tsv(path).items() if name in raw.ch_names}
+    if not said: return []
+    kinds = {name: BIDS_TYPES.get(row["type"].upper(), "misc") for name, row in said.items() if row.get("type")}
+    raw.set_channel_types(kinds, on_unit_change="ignore", verbose="error")
+    bad = [name for name, row in said.items() if row.get("status", "").lower() == "bad"]
+    raw.info["bads"] = [*raw.info["bads"], *(name for name in bad if name not in raw.info["bads"])]
+    units = {name: str(unit).replace("µ", "u") for name, unit in (getattr(raw, "_orig_units", None) or {}).items()}
+    wanted = {name: row.get("units", "").replace("µ", "u").replace("μ", "u") for name, row in said.items()}
+    other = [name for name, unit in wanted.items() if unit not in ("", "n/a", units.get(name, unit))]
+    notes = ["types and bad channels as in channels.tsv"]
+    return [*notes, *([f"units of channels.tsv not used for {listed(other)}, the file has others"] if other else [])]

@@ -5,6 +5,7 @@
 # %% ../../nbs/16_recordings.ipynb #9c41ccd6
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -14,20 +15,30 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.signal import firwin, resample_poly
 
 from ..checks import at_least
 from ..files import check_swelling, inside
-from .electrodes import AS_NAMED, MONTAGES, Electrodes, electrodes, import_mne, listed, positions
+from mfr.eeg.electrodes import (
+    AS_NAMED, MONTAGES, Electrodes, electrodes, import_mne, listed, positions, take_channels_tsv,
+)
 
 if TYPE_CHECKING:
+    from mne import Annotations
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['DEFAULT', 'DAMAGED', 'EEGConfig', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab', 'h5py_of',
-           'check_hdf5', 'header', 'read', 'read_whole']
+__all__ = ['DEFAULT', 'SEAM', 'DAMAGED', 'GAP', 'FOLDERS', 'EEGConfig', 'rate_ratio', 'resampled', 'stretches', 'annotations_of',
+           'at_rate', 'longest_stretch', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab',
+           'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes', 'gap_notes',
+           'header', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
 @dataclass(frozen=True)
@@ -75,6 +86,95 @@ def _check(config: EEGConfig) -> None:
 # %% ../../nbs/16_recordings.ipynb #5c9d2f09
 DEFAULT = EEGConfig()  # the paper's band and windows; channels, rate and montage are settled by the corpus
 
+# %% ../../nbs/16_recordings.ipynb #0306a82a
+@lru_cache(64)
+def rate_ratio(
+    old: float,  # Hz
+    new: float,  # Hz
+) -> Fraction:
+    "New samples for each old one; the ratio back is the inverse."
+    if new > old: return 1 / rate_ratio(new, old)
+    near = [Fraction(new / old).limit_denominator(most) for most in (100, 1000, 10_000)]
+    return next((r for r in near if r and abs(float(r) * old / new - 1) < 1e-9), near[-1] or Fraction(1, 10_000))
+
+# %% ../../nbs/16_recordings.ipynb #28cdcab4
+@lru_cache(8)
+def _low_pass(steps: int) -> Float[np.ndarray, "k"]:
+    "A filter that lets through what the lower of two rates can hold; steps to its first zero."
+    return firwin(96 * steps + 1, 1 / steps, window=("kaiser", 10.0)) if steps > 1 else np.ones(1)
+
+# %% ../../nbs/16_recordings.ipynb #6beb23ae
+def resampled(
+    x: Float[np.ndarray, "c t"],
+    old: float,  # its rate, Hz
+    new: float,  # Hz
+    samples: int = 0,  # that come back; 0: all that begin within x
+) -> Float[np.ndarray, "c u"]:
+    "Bring a signal to another rate without moving it: sample k is taken at k / new seconds."
+    ratio = rate_ratio(old, new)
+    up, down = ratio.numerator, ratio.denominator
+    reach = math.ceil(48 * max(up, down) / up / down)  # of the filter, in steps of `down` samples
+    padded = np.pad(x, ((0, 0), (reach * down, reach * down + down)), "reflect", reflect_type="odd")
+    y = resample_poly(padded, up, down, axis=1, window=_low_pass(max(up, down)))
+    return y[:, reach * up :][:, : samples or math.ceil(x.shape[1] * ratio)]
+
+# %% ../../nbs/16_recordings.ipynb #d7df7a13
+SEAM = re.compile(r"(.*/)?((edge |bad )?boundary|new segment.*|bad[_ ]acq[_ ]skip)/?$", re.IGNORECASE)
+
+
+def stretches(
+    raw: BaseRaw,
+    rate: float = 0.0,  # whose samples are counted, Hz; 0: the recording's own
+) -> list[tuple[int, int]]:  # first sample, and the one behind the last
+    "The parts of a recording in which time goes on without a gap."
+    own, cuts, skipped = raw.info["sfreq"], {0, raw.n_times}, np.zeros(raw.n_times + 1, bool)
+    for note in raw.annotations:
+        if not SEAM.match(note["description"]): continue
+        begin = math.ceil(round((note["onset"] - raw.first_time) * own, 3))
+        end = begin + round(note["duration"] * own) if "skip" in note["description"].lower() else begin
+        begin, end = (min(max(i, 0), raw.n_times) for i in (begin, end))
+        skipped[begin:end] = True
+        cuts |= {begin, end}
+    places = sorted(cuts)
+    ratio = rate_ratio(own, rate or own)
+    return [(math.ceil(a * ratio), math.ceil(b * ratio)) for a, b in zip(places, places[1:]) if not skipped[a]]
+
+# %% ../../nbs/16_recordings.ipynb #9cd40182
+def annotations_of(
+    raw: BaseRaw,
+    seams: bool = True,  # those that tell of gaps too
+) -> Annotations:
+    "The annotations of a recording, their onsets in seconds from its first sample."
+    notes = [note for note in raw.annotations if seams or not SEAM.match(note["description"])]
+    onset, duration, description = ([note[name] for note in notes] for name in ("onset", "duration", "description"))
+    channels = [note.get("ch_names", ()) for note in notes]
+    onset = np.array(onset, float) - raw.first_time
+    return import_mne().Annotations(onset, duration, description, ch_names=channels or None)
+
+# %% ../../nbs/16_recordings.ipynb #45493cd3
+def at_rate(
+    raw: BaseRaw,  # loaded
+    rate: float,  # Hz
+) -> BaseRaw:  # a copy, where that is another rate than its own
+    "A recording at another rate, each of its stretches by itself; annotations stay where they are."
+    old = raw.info["sfreq"]
+    if rate == old: return raw
+    ratio, x = rate_ratio(old, rate), raw.get_data()
+    y = np.zeros((len(x), math.ceil(raw.n_times * ratio)))
+    for (a, b), (first, last) in zip(stretches(raw), stretches(raw, rate)):
+        if last > first: y[:, first:last] = resampled(x[:, a:b], old, rate, last - first)
+    info = raw.info.copy()
+    with info._unlock(): info["sfreq"], info["lowpass"] = rate, min(info["lowpass"], rate / 2)
+    out = import_mne().io.RawArray(y, info, first_samp=round(raw.first_samp * ratio), verbose="error")
+    return out.set_annotations(annotations_of(raw), emit_warning=False)
+
+# %% ../../nbs/16_recordings.ipynb #82191e60
+def longest_stretch(raw: BaseRaw) -> BaseRaw:  # a copy, where the recording has gaps
+    "The longest part of a recording without a gap."
+    first, last = max(stretches(raw), key=lambda part: part[1] - part[0])
+    if (first, last) == (0, raw.n_times): return raw
+    return raw.copy().crop(first / raw.info["sfreq"], (last - 1) / raw.info["sfreq"])
+
 # %% ../../nbs/16_recordings.ipynb #fcd716d9
 @dataclass
 class Header:
@@ -106,16 +206,23 @@ def _reading(path: Path) -> Iterator[None]:
             told = str(e).removeprefix(f"{path}: ")
             if type(e) is ValueError and told.startswith("expected "): raise ValueError(told) from e  # found here
             raise ValueError(f"cannot be read ({' '.join(str(e).split())[:300] or type(e).__name__})") from e
-    for warning in said:
-        if any(damage in str(warning.message) for damage in DAMAGED):
-            raise ValueError("truncated or damaged: its length is not the one that its header promises")
+    damaged = any(damage in str(warning.message) for warning in said for damage in DAMAGED)
+    torn = path.suffix.lower() in (".edf", ".bdf") and not layout(path).whole
+    if torn or (damaged and not _unfinished(path)):
+        raise ValueError("truncated or damaged: its length is not the one that its header promises")
+
+# %% ../../nbs/16_recordings.ipynb #0fe98594
+def _unfinished(path: Path) -> bool:
+    "Does the header of an EDF or BDF file leave the number of its records open?"
+    if path.suffix.lower() not in (".edf", ".bdf"): return False
+    with open(path, "rb") as file: return file.read(244)[236:].strip() == b"-1"
 
 # %% ../../nbs/16_recordings.ipynb #9f5cec3c
 def check_recording(path: Path) -> None:
     "Refuse a recording that leads out of its folder, or unpacks to what its bytes cannot bear; ValueError."
     kind = path.suffix.lower()
     if not path.is_file(): return
-    if kind == ".vhdr":
+    if kind in (".vhdr", ".ahdr"):
         text = path.read_bytes()[: 2**20].decode("latin-1")
         for name in re.findall(r"(?im)^\s*(?:DataFile|MarkerFile)\s*=[ \t]*([^\r\n]*)", text):
             inside(path.parent, name.strip().replace("$b", path.stem), path)
@@ -196,29 +303,145 @@ def check_hdf5(path: Path) -> None:
         look("/", file)
         file.visititems(look)
 
+# %% ../../nbs/16_recordings.ipynb #00b416e1
+class Layout(NamedTuple):
+    "Where the samples of an EDF or BDF file are."
+
+    width: int  # bytes of a sample: 2 in EDF, 3 in BDF
+    start: int  # bytes of the header
+    records: int  # that are in the file
+    seconds: float  # of a record
+    labels: list[str]  # of all signals, annotations among them
+    counts: list[int]  # samples of each signal in a record
+    kind: str  # "EDF+C", "EDF+D" where there may be gaps, "" for a file that does not say
+    whole: bool  # does the file end with a record?
+
+    @property
+    def signals(self) -> list[int]:
+        "Which signals are no annotations."
+        return [i for i, name in enumerate(self.labels) if name not in ("EDF Annotations", "BDF Annotations")]
+
+    @property
+    def places(self) -> list[int]:
+        "The byte of a record at which each signal begins, and the bytes of a record."
+        return [0, *(self.width * int(n) for n in np.cumsum(self.counts))]
+
+# %% ../../nbs/16_recordings.ipynb #de835fcc
+def layout(
+    path: Path,  # an EDF or BDF file
+) -> Layout:
+    "Read the header of an EDF or BDF file; ValueError if it is not one."
+    with open(path, "rb") as file:
+        head = file.read(256)
+        try:
+            signals = int(head[252:256])
+            rest = file.read(256 * max(signals, 0))
+            labels = [rest[16 * i : 16 * i + 16].decode("latin-1").strip() for i in range(signals)]
+            counts = [int(rest[216 * signals + 8 * i :][:8]) for i in range(signals)]
+            start, seconds = int(head[184:192]), float(head[244:252]) or 1.0
+        except ValueError as e: raise ValueError(f"{path}: expected a header of EDF or BDF, got {head[:8]!r}") from e
+    width = 3 if path.suffix.lower() == ".bdf" else 2
+    if min([*counts, start, seconds]) <= 0: raise ValueError(f"{path}: expected records with samples, got none")
+    records, beyond = divmod(path.stat().st_size - start, width * sum(counts))
+    kind = head[192:236].decode("latin-1").split(" ")[0]
+    return Layout(width, start, records, seconds, labels, counts, kind, not beyond)
+
+# %% ../../nbs/16_recordings.ipynb #631f75c7
+def record_onsets(
+    path: Path,  # an EDF or BDF file with annotations
+    form: Layout,  # of it
+) -> Float[np.ndarray, "r"]:  # seconds from the first
+    "When each record begins; ValueError if one does not say so, or if they go back in time."
+    note = next((i for i in range(len(form.labels)) if i not in form.signals), None)
+    if note is None: raise ValueError(f"{path}: expected the times of its records, it has no annotations")
+    shape = form.records, form.places[-1]
+    bytes_of = np.memmap(path, np.uint8, "r", form.start, shape)[:, form.places[note] : form.places[note + 1]]
+    try: onsets = np.array([float(bytes(row).split(b"\x14", 1)[0].split(b"\x15")[0]) for row in bytes_of])
+    except ValueError as e: raise ValueError(f"{path}: expected the time of every record, one has none") from e
+    if (np.diff(onsets) < form.seconds / 2).any():
+        raise ValueError(f"{path}: expected records in the order of their times, they go back or overlap")
+    return onsets - onsets[0]
+
+# %% ../../nbs/16_recordings.ipynb #ca9e4b66
+GAP = "EDGE boundary"  # the annotation of a gap, as MNE calls the place where recordings are joined
+
+
+def _mark_gaps(path: Path, raw: BaseRaw) -> None:
+    "Annotate the gaps of an EDF+D or BDF+D file, and count all annotations as the samples are counted."
+    form = layout(path)
+    if not form.kind.endswith("+D") or form.records < 2: return
+    onsets = record_onsets(path, form)
+    jumps = 1 + np.flatnonzero(abs(np.diff(onsets) - form.seconds) > 0.5 / raw.info["sfreq"])  # records
+    if not len(jumps): return
+
+    def counted(t):  # seconds as they passed -> seconds of samples
+        i = np.clip(np.searchsorted(onsets, t + 1e-6, "right") - 1, 0, None)
+        return np.clip(i * form.seconds + np.minimum(t - onsets[i], form.seconds), 0, raw.n_times / raw.info["sfreq"])
+
+    mne = import_mne()
+    told = mne.read_annotations(path)
+    first, last = counted(told.onset), counted(told.onset + told.duration)
+    marks = mne.Annotations(jumps * form.seconds, 0, [GAP] * len(jumps))
+    moved = mne.Annotations(first, last - first, told.description, ch_names=told.ch_names)
+    raw.set_annotations(moved + marks, emit_warning=False)
+
 # %% ../../nbs/16_recordings.ipynb #5fc4591b
 def _open(path: Path, **options) -> BaseRaw:
-    "The recording, its signals still in the file."
+    "The recording, its signals still in the file; its annotations say where it has gaps."
     check_recording(path)
+    if path.suffix.lower() == ".mat":
+        raise ValueError(f"{path}: expected a format with its own header, save this .mat of FieldTrip as .fif in MNE")
+    if path.suffix.lower() == ".data": options["ch_type"] = "eeg"  # of Nicolet, which does not say
     raw = import_mne().io.read_raw(path, preload=False, verbose="warning", **options)
     others = [part for part in raw.filenames if part and not path.samefile(part)]  # it may itself be a link to anywhere
     parts = [inside(path.parent, Path(os.path.relpath(part, path.parent)).as_posix(), path) for part in others]
-    there = sum(part.stat().st_size for part in {path, *parts} if part.is_file())
+    below = path.rglob("*") if path.is_dir() else ()
+    there = sum(part.stat().st_size for part in {path, *parts, *below} if part.is_file())
     check_swelling(path, 8 * raw.n_times * len(raw.ch_names), there)
+    if path.suffix.lower() in (".edf", ".bdf"): _mark_gaps(path, raw)
+    take_channels_tsv(path, raw)
     return raw
+
+# %% ../../nbs/16_recordings.ipynb #f00d9c53
+def open_recording(
+    path: Path,
+) -> BaseRaw:  # its signals still in the file
+    "A recording with all of its channels, as MNE reads it; ValueError says what is wrong with it."
+    with _reading(path): return _open(path)
+
+# %% ../../nbs/16_recordings.ipynb #6863931f
+def unit_notes(
+    raw: BaseRaw,
+    names: Iterable[str],  # of channels
+) -> list[str]:
+    "Channels whose unit the file does not name, or MNE does not know."
+    units = getattr(raw, "_orig_units", None) or {}
+    strange = [name for name in names if units.get(name, "V") not in ("V", "mV", "µV", "uV")]
+    return [f"{listed(strange)} without a known unit, read as volts"] if strange else []
+
+# %% ../../nbs/16_recordings.ipynb #bc117d17
+def gap_notes(
+    raw: BaseRaw,
+    window: float,  # seconds
+) -> list[str]:
+    "How many gaps a recording has."
+    parts = stretches(raw)
+    short = sum(b - a < window * raw.info["sfreq"] for a, b in parts)
+    if parts == [(0, raw.n_times)]: return []
+    more = f"; {short} stretches are shorter than a window of {window:g} s" if short else ""
+    return [f"{len(parts)} stretches with gaps between them, which no window and no filter crosses{more}"]
 
 # %% ../../nbs/16_recordings.ipynb #f9554d2c
 def _rates(path: Path, raw: BaseRaw) -> dict[str, float]:
     "The rate of each channel by itself, in Hz: in EDF and BDF they may differ."
-    kind = path.suffix.lower()
-    if kind not in (".edf", ".bdf"): return dict.fromkeys(raw.ch_names, raw.info["sfreq"])
-    import edfio
+    if path.suffix.lower() not in (".edf", ".bdf"): return dict.fromkeys(raw.ch_names, raw.info["sfreq"])
+    form = layout(path)
+    if len(form.signals) < len(raw.ch_names):
+        raise ValueError(f"its header lists {len(form.signals)} signals, {len(raw.ch_names)} were found")
+    return dict(zip(raw.ch_names, (form.counts[i] / form.seconds for i in form.signals)))
 
-    read_file = edfio.read_edf if kind == ".edf" else edfio.read_bdf
-    signals = read_file(path, header_encoding="latin-1").signals
-    if len(signals) < len(raw.ch_names):
-        raise ValueError(f"its header lists {len(signals)} signals, {len(raw.ch_names)} were found")
-    return dict(zip(raw.ch_names, (s.sampling_frequency for s in signals)))
+# %% ../../nbs/16_recordings.ipynb #9f7ecfaf
+FOLDERS = (".mff", ".mefd")  # recordings that are folders
 
 # %% ../../nbs/16_recordings.ipynb #3e1bfd23
 def header(
@@ -227,13 +450,14 @@ def header(
 ) -> Header:
     "Read what a recording promises; ValueError says what is wrong with it."
     path = Path(path)
-    if path.is_dir() and not path.name.endswith(".mff"): raise ValueError("a folder that cannot be listed")
+    if path.is_dir() and not path.name.lower().endswith(FOLDERS): raise ValueError("a folder that cannot be listed")
     raw, hz = _opened(path)
     if not raw.ch_names: raise ValueError("annotations alone, no signals")
     found = _electrodes(raw, config.montage)
     names = {lab: n for lab, n in found.names.items() if hz[n] > 2 * config.high}
     slow = [lab for lab in found.names if lab not in names]
     notes = [*found.notes, *([f"{listed(slow)} too slow for {config.high:g} Hz"] if slow else [])]
+    notes += [*take_channels_tsv(path, raw), *unit_notes(raw, names.values()), *gap_notes(raw, config.window)]
     if not names: raise ValueError(f"no EEG channel can be used: {'; '.join(notes)}")
     rates = {lab: float(hz[n]) for lab, n in names.items()}
     return Header(path, names, rates, found.montage, raw.n_times / raw.info["sfreq"], notes)
@@ -273,7 +497,7 @@ def read(
     with _reading(head.path):
         raw = _read_rate(head, channels, fastest)
         for rate in slower:
-            part = _read_rate(head, channels, rate).resample(fastest, verbose="error")
+            part = at_rate(_read_rate(head, channels, rate), fastest)
             part.crop(tmax=min(part.times[-1], raw.times[-1]))
             raw.add_channels([part], force_update_info=True)
         raw.set_montage(positions(head.montage), on_missing="ignore", verbose="error")

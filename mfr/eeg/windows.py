@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from .electrodes import import_mne, listed
-from .recordings import EEGConfig
+from .recordings import EEGConfig, annotations_of, at_rate, stretches
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['bridge_gaps', 'band_pass', 'Windows', 'windows', 'to_vectors', 'to_volts']
+__all__ = ['bridge_gaps', 'band_pass', 'Windows', 'windows', 'strange_amplitudes', 'to_vectors', 'to_volts']
 
 # %% ../../nbs/17_windows.ipynb #42984bdb
 def bridge_gaps(
@@ -34,12 +34,14 @@ def band_pass(
     raw: BaseRaw,  # loaded; left as it is
     config: EEGConfig,  # rate (0 for the recording's own), band and order
 ) -> BaseRaw:  # a copy
-    "Bridge gaps, resample to the common rate and filter, without shifting anything in time."
-    raw = raw.copy().apply_function(bridge_gaps, picks="all", verbose="error")
-    if config.rate and raw.info["sfreq"] != config.rate: raw.resample(config.rate, verbose="error")
+    "Bridge missing samples, filter and bring to the common rate, without shifting anything; no gap is crossed."
+    rate, out = raw.info["sfreq"], raw.copy()
     butterworth = dict(order=config.order, ftype="butter", output="sos")
-    band = dict(picks="all", method="iir", iir_params=butterworth, phase="zero", verbose="error")
-    return raw.filter(config.low, config.high, **band)
+    band = dict(method="iir", iir_params=butterworth, phase="zero", verbose="error")
+    for a, b in stretches(raw):
+        x = np.apply_along_axis(bridge_gaps, 1, raw[:, a:b][0])
+        out[:, a:b] = import_mne().filter.filter_data(x, rate, config.low, config.high, **band)
+    return at_rate(out, config.rate or rate)
 
 # %% ../../nbs/17_windows.ipynb #d728b699
 @dataclass
@@ -79,30 +81,56 @@ def _faults(raw: BaseRaw, onset: Float[np.ndarray, "w"], config: EEGConfig) -> _
     still = np.array([np.ptp(part, axis=1) <= config.flat for part in parts], bool).reshape(len(parts), len(x))
     return _Faults(gap, still.any(1) & ~gap, still)
 
+# %% ../../nbs/17_windows.ipynb #e7b9a887
+class _Grid(NamedTuple):
+    "Where windows begin."
+
+    starts: Int[np.ndarray, "w"]  # samples at the common rate
+    onset: Float[np.ndarray, "w"]  # seconds from the first sample
+
+# %% ../../nbs/17_windows.ipynb #856fd15d
+def _grid(raw: BaseRaw, config: EEGConfig) -> _Grid:  # rate is set
+    "Windows end to end in every stretch."
+    size, own, common = config.samples, stretches(raw), stretches(raw, config.rate)
+    inside = [np.arange((last - first) // size) * size for first, last in common]
+    starts = [first + steps for steps, (first, _) in zip(inside, common)]
+    onset = [a / raw.info["sfreq"] + steps / config.rate for steps, (a, _) in zip(inside, own)]
+    return _Grid(np.concatenate(starts or [np.zeros(0, int)]), np.concatenate(onset or [np.zeros(0)]))
+
 # %% ../../nbs/17_windows.ipynb #19d454d1
 def windows(
     raw: BaseRaw,  # from `read`; left as it is
     config: EEGConfig,  # rate (0 for the recording's own), band, window
+    band: BaseRaw | None = None,  # from `band_pass`, where it has been done
 ) -> Windows:
-    "Filter a recording and cut it; ValueError if nothing usable is left."
+    "Filter a recording and cut it, each stretch from its start; ValueError if nothing usable is left."
     config = replace(config, rate=config.rate or raw.info["sfreq"])
-    if raw.n_times < config.window * raw.info["sfreq"]:
-        raise ValueError(f"shorter than one window of {config.window:g} s")
-    band = band_pass(raw, config)
-    cut = dict(duration=config.window, preload=False, reject_by_annotation=True, verbose="error")
-    epochs = import_mne().make_fixed_length_epochs(band, **cut)
-    total = len(epochs.events)
-    epochs = epochs.drop_bad(verbose="error")
-    onset = (epochs.events[:, 0] - band.first_samp) / config.rate
+    band = band_pass(raw, config) if band is None else band.copy()
+    starts, onset = _grid(raw, config)
+    if not len(starts): raise ValueError(f"shorter than one window of {config.window:g} s")
+    band.set_annotations(annotations_of(band, seams=False), emit_warning=False)
+    events = np.stack([starts + band.first_samp, 0 * starts, 0 * starts + 1], 1)
+    cut = dict(tmin=0, tmax=(config.samples - 1) / config.rate, baseline=None, reject_by_annotation=True)
+    epochs = import_mne().Epochs(band, events, **cut, verbose="error").drop_bad(verbose="error")
+    onset = onset[epochs.selection]
     faults = _faults(raw, onset, config)
     keep = ~faults.gap & ~faults.flat
     if not keep.any():
         dead = [name for name, still in zip(raw.ch_names, faults.still.T) if len(still) and still.all()]
         why = f": {listed(dead)} flat throughout" if dead else ""
-        raise ValueError(f"none of its {total} windows can be used{why}")
-    dropped = {"flat": faults.flat.sum(), "not finite": faults.gap.sum(), "marked bad": total - len(onset)}
+        raise ValueError(f"none of its {len(starts)} windows can be used{why}")
+    dropped = {"flat": faults.flat.sum(), "not finite": faults.gap.sum(), "marked bad": len(starts) - len(onset)}
     x = epochs.get_data(copy=False, verbose="error")[keep]
-    return Windows(x, onset[keep], total, {why: int(count) for why, count in dropped.items()})
+    return Windows(x, onset[keep], len(starts), {why: int(count) for why, count in dropped.items()})
+
+# %% ../../nbs/17_windows.ipynb #481728ac
+def strange_amplitudes(
+    scale: Float[np.ndarray, "c"],  # standard deviation of each channel, in volts
+) -> list[str]:
+    "What is to be known about amplitudes that are not those of EEG."
+    strange = scale.max() if scale.max() > 0.01 else scale.min() if scale.min() < 1e-8 else None
+    if strange is None: return []
+    return [f"a standard deviation of {strange:.3g} V, which is not that of EEG: are its units right?"]
 
 # %% ../../nbs/17_windows.ipynb #fef09f50
 def to_vectors(

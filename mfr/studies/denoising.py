@@ -21,7 +21,7 @@ from torch import Tensor
 from ..code import sum_numbers
 from ..eeg.denoise import correlation, denoise, snr
 from ..eeg.electrodes import import_mne, positions
-from ..eeg.recordings import EEGConfig
+from ..eeg.recordings import EEGConfig, at_rate
 from ..eeg.rivals import fit_ica, wavelet, wiener, without_artefacts
 from ..eeg.source import TARGETS, Target, Trial
 from ..eeg.windows import band_pass
@@ -31,13 +31,11 @@ from ..sae import SAEStack
 
 if TYPE_CHECKING:
     from mne import Info
-    from mne.io import BaseRaw
 
 # %% auto #0
-__all__ = ['ALL', 'USED', 'EDGES', 'STYLES', 'score', 'cleaned', 'at_rate', 'Examples', 'score_rivals', 'score_stack',
-           'reconstructions', 'as_used', 'summary', 'member_gains', 'used_gains', 'plot_gain', 'figure_gain',
-           'figure_traces', 'microvolts', 'figure_spectra', 'power_of', 'placed_on_head', 'draw_latent',
-           'figure_topographies']
+__all__ = ['ALL', 'USED', 'EDGES', 'STYLES', 'score', 'cleaned', 'Examples', 'score_rivals', 'score_stack', 'reconstructions',
+           'as_used', 'summary', 'member_gains', 'used_gains', 'plot_gain', 'figure_gain', 'figure_traces',
+           'microvolts', 'figure_spectra', 'power_of', 'placed_on_head', 'draw_latent', 'figure_topographies']
 
 # %% ../../nbs/65_denoising.ipynb #b49e22ea
 def score(
@@ -62,11 +60,6 @@ def cleaned(t: Trial) -> dict[str, Float[np.ndarray, "m c s"]]:  # method -> jud
         "ICA, eyes": t.cut(without_artefacts(raw, unmixed, muscle=False).get_data()),
         "ICA, eyes and muscle": t.cut(without_artefacts(raw, unmixed, muscle=True).get_data()),
     }
-
-# %% ../../nbs/65_denoising.ipynb #42801bb1
-def at_rate(raw: BaseRaw, rate: float) -> BaseRaw:  # a copy where that is another rate than its own
-    "A recording at a rate in Hz."
-    return raw if raw.info["sfreq"] == rate else raw.copy().resample(rate, verbose="error")
 
 # %% ../../nbs/65_denoising.ipynb #6c90c2d1
 class Examples(NamedTuple):
