@@ -87,7 +87,7 @@ class Card:
     grade: str  # same, related or alone
     support: int
     cosine: float  # of its latents, a mean over pairs; of the best pair where it is alone or related
-    kept: float  # smallest share of work that a pair of its latents keeps; NaN without rows
+    kept: float  # share of work that both latents of a pair keep, a mean over pairs; NaN without rows
     correlation: float
     density: float
     work: float  # share of the work of its SAE

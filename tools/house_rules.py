@@ -24,7 +24,6 @@ LONG_LINES: dict[str, str] = {}
 # notebook or module -> why it may be so
 LONG_NOTEBOOKS: dict[str, str] = {
     "16_recordings": "guards, the header of EDF, gaps and rates belong to reading, and no lower number is free",
-    "45_writing": "one notebook for the five formats that are written, which share their ranges and annotations",
 }
 SAME_NAMES: dict[str, str] = {}
 

@@ -169,7 +169,7 @@ def by_density(left_out: pd.DataFrame) -> pd.DataFrame:  # a row a support, a co
 
 # %% ../../nbs/69_consensus_study.ipynb #1ef6baf7
 def pair_numbers(verdict: Verdict) -> pd.DataFrame:  # cosine, work kept, correlation, related: a row a cluster
-    "Numbers of each cluster's pairs: means within a cluster (of work kept the smallest); else of the nearest pair."
+    "Means over the pairs inside each cluster; for a latent that is alone the numbers of its nearest pair."
     consensus, lines = verdict.consensus, []
     for (i, j), pairs in verdict.found.pairs.items():
         ends = []
@@ -183,7 +183,7 @@ def pair_numbers(verdict: Verdict) -> pd.DataFrame:  # cosine, work kept, correl
         lines.append(frame.assign(correlation=two.correlation.numpy() if two else np.nan))
     every = pd.concat(lines, ignore_index=True)
     inside = every[every["one"] == every["other"]].groupby("one")
-    found = inside.agg({"cosine": "mean", "work kept": "min", "correlation": "mean"})
+    found = inside[["cosine", "work kept", "correlation"]].mean()
     out = every[every["one"] != every["other"]]
     both = pd.concat([out.assign(at=out[side]) for side in ("one", "other")]).sort_values("cosine")
     near = both.groupby("at")[["cosine", "work kept", "correlation"]].last()
