@@ -147,6 +147,9 @@ def contexts_of(
     return {j: [shown(j, span) for span in own] for j, own in spans.items()}
 
 # %% ../nbs/59c_cards.ipynb #31bf7e21
-def cards_page(cards: Sequence[Card]) -> Html:
+def cards_page(
+    cards: Sequence[Card],
+    open: int = 20,  # how many come before the fold
+) -> Html:  # a part of a page
     "Cards as lines that open; they can be searched, filtered by grade and put in another order."
-    return render("cards.html", cards=cards, orders=ORDERS)
+    return render("cards.html", cards=cards, orders=ORDERS, open=open)

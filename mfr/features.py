@@ -89,7 +89,8 @@ def speller(
     "What a tokenizer's tokens stand for."
     if not hasattr(tokenizer, "convert_ids_to_tokens"):
         return as_byte
-    table = byte_table() if "Ġ" in tokenizer.get_vocab() else {}
+    known = tokenizer.get_vocab()
+    table, pieces_of_words = byte_table() if "Ġ" in known else {}, "##s" in known
 
     def spell(number: int) -> bytes:
         token = tokenizer.convert_ids_to_tokens(number)
@@ -99,6 +100,8 @@ def speller(
             return bytes(table[c] for c in token)
         if len(token) == 6 and token.startswith("<0x"):
             return bytes.fromhex(token[3:5])
+        if pieces_of_words:  # WordPiece: a token begins a word, unless it says that it goes on with one
+            return (token.removeprefix("##") if token.startswith("##") else f" {token}").encode()
         return token.replace("▁", " ").encode()
 
     return spell

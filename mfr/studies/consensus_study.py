@@ -27,8 +27,8 @@ from torch import Tensor
 __all__ = ['WIDER', 'COPY', 'SHOWN', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of', 'headline',
            'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of', 'two_by_two',
            'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of', 'add_found_again',
-           'add_rows', 'chance_in_words', 'add_probability', 'card_text', 'chosen_features', 'two_latents', 'cards_of',
-           'contexts_for', 'run_consensus', 'metrics_of']
+           'add_rows', 'with_mean', 'chance_in_words', 'add_probability', 'card_text', 'chosen_features', 'two_latents',
+           'cards_of', 'contexts_for', 'run_consensus', 'metrics_of']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
@@ -326,7 +326,7 @@ def report_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict
     report = Report("Consensus", headline(verdict), lead, notes, table=shares.round(4))
     what = f"Same: {definition(verdict.found)}. {chance_in_words(verdict.found)} "
     counts = "Cosine .5, .7, .9: latents with a mutually nearest partner from there on."
-    report.add("One SAE in another", verdict.grades.round(3), what + counts)
+    report.add("One SAE in another", with_mean(verdict.grades).round(3), what + counts)
     if len(verdict.rows) > 2: add_found_again(report, verdict)
     report.add("Features", cards_page(cards_of(study, dictionaries, verdict, features)), card_text(study, features))
     if verdict.observed: add_rows(report, verdict, features)
@@ -355,6 +355,12 @@ def add_rows(report: Report, verdict: Verdict, features: pd.DataFrame) -> None:
     numbers = {"density": features["density"].to_numpy(), "energy": features["energy"].to_numpy()}
     what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
     report.add("Support of rare and strong features", figure_support(verdict.consensus, numbers), what, "support")
+
+# %% ../../nbs/69_consensus_study.ipynb #4bf6f396
+def with_mean(grades: pd.DataFrame) -> pd.DataFrame:
+    "The grades below their mean."
+    mean = grades.select_dtypes("number").mean().to_frame().T
+    return pd.concat([mean.assign(**{"SAE": "mean", "in": "another"}), grades], ignore_index=True)[list(grades)]
 
 # %% ../../nbs/69_consensus_study.ipynb #1b7a49ab
 def chance_in_words(found: Agreement) -> str:
