@@ -17,7 +17,8 @@ from .sae import SAEConfig, SAEStack
 from .select import RULES, Encoding, Rule, TopK, topk_of
 
 # %% auto #0
-__all__ = ['RULES', 'JumpReLU', 'ScaledTopK', 'Plain', 'stack_of', 'uneven', 'reached', 'plain_of', 'bounds_of', 'rule_of']
+__all__ = ['RULES', 'JumpReLU', 'ScaledTopK', 'SignedTopK', 'Plain', 'stack_of', 'uneven', 'reached', 'plain_of', 'bounds_of',
+           'rule_of', 'unscaled', 'unwhitened']
 
 # %% ../nbs/26_foreign.ipynb #e484c701
 class JumpReLU(Rule):
@@ -44,13 +45,25 @@ class ScaledTopK(TopK):
         super().__init__(config)
         self.register_buffer("lengths", torch.ones(config.n, config.d_hidden))
 
+    def score(self, pre: Float[Tensor, "n b f"]) -> Float[Tensor, "n b f"]:
+        "What is compared."
+        return pre / self.lengths[:, None]
+
     def forward(self, encoding: Encoding) -> Code:
         "The same in training and evaluation."
         pre = encoding.pre()
-        return topk_of(pre, self.config.ks, pre / self.lengths[:, None])
+        return topk_of(pre, self.config.ks, self.score(pre))
+
+# %% ../nbs/26_foreign.ipynb #46ef3b23
+class SignedTopK(ScaledTopK):
+    "Keep the k pre-activations of the largest magnitude, with their signs; a stack with `relu=False`."
+
+    def score(self, pre: Float[Tensor, "n b f"]) -> Float[Tensor, "n b f"]:
+        "Magnitudes."
+        return super().score(pre).abs()
 
 
-RULES |= {"jumprelu": JumpReLU, "scaled topk": ScaledTopK}
+RULES |= {"jumprelu": JumpReLU, "scaled topk": ScaledTopK, "signed topk": SignedTopK}
 
 # %% ../nbs/26_foreign.ipynb #21769adf
 class Plain(NamedTuple):
@@ -66,6 +79,7 @@ class Plain(NamedTuple):
     by_length: bool = False  # topk is of z times the length of the decoder row, rather than of z
     threshold: Float[Tensor, "f"] | None = None  # of jumprelu: what z must exceed
     clipped: bool = True  # what is chosen and negative becomes 0
+    signed: bool = False  # topk is of magnitudes, and keeps signs
     metadata: dict = {}  # whatever else is known
 
 # %% ../nbs/26_foreign.ipynb #7b4e797d
@@ -73,16 +87,18 @@ class Plain(NamedTuple):
 def stack_of(plain: Plain) -> SAEStack:  # n = 1, on the CPU, in eval mode, without gradients
     "The same SAE as a stack of one."
     f, d = plain.W.shape
-    lengths = plain.D.norm(dim=1)  # (f,)
-    select = "topk" if plain.chosen == "topk" else "jumprelu"
-    if select == "topk" and not plain.by_length and uneven(lengths): select = "scaled topk"
+    lengths, select = plain.D.norm(dim=1), "topk" if plain.chosen == "topk" else "jumprelu"
+    if select == "topk" and not plain.by_length:
+        lengths = lengths.clamp_min(1e-12)  # a row of 0 takes a place all the same, with a value of next to nothing
+        if uneven(lengths): select = "scaled topk"
+    if plain.signed: select = "signed topk"
     biased = bool(plain.b_in.any() or plain.b_out.any())
     config = SAEConfig(d, f, plain.k or f, tied=False, select=select, relu=plain.clipped, decoder_bias=biased)
     stack = SAEStack(config, W=(plain.W * lengths[:, None])[None])
     stack.c.copy_(lengths * (plain.c + plain.W @ (plain.b_out - plain.b_in)))
     stack.W_dec.copy_(plain.D)
     if stack.b is not None: stack.b.copy_(plain.b_out)
-    if isinstance(stack.rule, ScaledTopK): stack.rule.lengths.copy_(lengths)
+    if isinstance(stack.rule, ScaledTopK) and not plain.by_length: stack.rule.lengths.copy_(lengths)
     if isinstance(stack.rule, JumpReLU): stack.rule.thresholds.copy_(reached(plain) * lengths)
     stack.metadata = plain.metadata
     return stack.eval().requires_grad_(False)
@@ -112,7 +128,8 @@ def plain_of(
     plain = Plain(W, c, D, b, b, "topk", config.ks[i], clipped=config.relu, metadata=member.metadata)
     if isinstance(rule, ScaledTopK):
         lengths = rule.lengths[i].cpu()
-        return plain._replace(W=W / lengths[:, None], c=c / lengths, D=D * lengths[:, None])
+        signed = isinstance(rule, SignedTopK)
+        return plain._replace(W=W / lengths[:, None], c=c / lengths, D=D * lengths[:, None], signed=signed)
     if isinstance(rule, TopK): return plain
     bounds = bounds_of(rule, i, config.d_hidden)
     if config.relu and (bounds <= torch.finfo(bounds.dtype).tiny).all(): return plain._replace(chosen="relu")
@@ -135,3 +152,24 @@ def rule_of(stack: SAEStack) -> str:
     "What the field calls a stack's rule: thresholds of 0 are a ReLU."
     if not isinstance(stack.rule, JumpReLU): return stack.config.select
     return "relu" if {plain_of(stack, i).chosen for i in range(stack.config.n)} == {"relu"} else "jumprelu"
+
+# %% ../nbs/26_foreign.ipynb #12814754
+def unscaled(plain: Plain, factor: float) -> Plain:
+    "The SAE for rows x, of one that was given factor * x."
+    return plain._replace(W=plain.W * factor, D=plain.D / factor, b_in=plain.b_in / factor, b_out=plain.b_out / factor)
+
+# %% ../nbs/26_foreign.ipynb #9c4022a5
+def unwhitened(
+    plain: Plain,
+    mean: Float[Tensor, "d"],
+    M: Float[Tensor, "d d"],
+    inverse: Float[Tensor, "d d"],  # of M
+) -> Plain:
+    "The SAE for rows x, of one that was given (x - mean) M."
+    W, c, D = plain.W.double(), plain.c, plain.D.double()
+    if plain.by_length:
+        lengths = D.norm(dim=1, keepdim=True).clamp_min(1e-8)  # (f, 1)
+        W, c, D = W * lengths, c * lengths[:, 0].float(), D / lengths
+    b_in, b_out = (b.double() @ inverse.double() + mean.double() for b in (plain.b_in, plain.b_out))
+    W, D = W @ M.double().T, D @ inverse.double()
+    return plain._replace(W=W.float(), c=c, D=D.float(), b_in=b_in.float(), b_out=b_out.float(), by_length=False)

@@ -12,22 +12,26 @@ from mfr.foreign import Plain, plain_of, rule_of, stack_of
 
 # %% ../nbs/26_foreign.ipynb #8616264f
 @settings(deadline=None, max_examples=60)
-@given(f=st.integers(1, 9), chosen=st.sampled_from(["topk", "relu", "jumprelu"]), by_length=st.booleans(),
-       unit=st.booleans(), seed=st.integers(0, 999), data=st.data())
-def test_a_stack_does_what_the_words_say(f, chosen, by_length, unit, seed, data):
+@given(f=st.integers(1, 9), chosen=st.sampled_from(["topk", "signed", "relu", "jumprelu"]), by_length=st.booleans(),
+       unit=st.booleans(), empty=st.booleans(), seed=st.integers(0, 999), data=st.data())
+def test_a_stack_does_what_the_words_say(f, chosen, by_length, unit, empty, seed, data):
     gen = torch.Generator().manual_seed(seed)
     W, D, x = (torch.randn(*size, generator=gen) for size in ((f, 5), (f, 5), (7, 5)))
     D /= D.norm(dim=1, keepdim=True) if unit else 1
     c, b_in, b_out, t = (torch.randn(size, generator=gen) for size in (f, 5, 5, f))
-    k = data.draw(st.integers(1, f)) if chosen == "topk" else 0
-    plain = Plain(W, c, D, b_in, b_out, chosen, k, by_length, t if chosen == "jumprelu" else None)
-    z = ((x - b_in).double() @ W.double().T + c).relu()
-    score = z * D.double().norm(dim=1) if by_length else z
+    if empty: D[0] = 0
+    topk, signed = chosen in ("topk", "signed"), chosen == "signed"
+    k = data.draw(st.integers(1, f)) if topk else 0
+    plain = Plain(W, c, D, b_in, b_out, "topk" if topk else chosen, k, by_length, t if chosen == "jumprelu" else None)
+    plain = plain._replace(signed=signed, clipped=not signed)
+    z = (x - b_in).double() @ W.double().T + c
+    z = z if signed else z.relu()
+    score = (z * D.double().norm(dim=1) if by_length else z).abs()
     keep = score >= score.topk(k).values[:, -1:] if k else z > (t if chosen == "jumprelu" else 0)
-    stack = stack_of(plain)
+    stack, live = stack_of(plain), D.norm(dim=1) > 0
     for here in (stack, stack_of(plain_of(stack, 0))):
         x_hat, code = here(x)
-        test_close(code.dense()[0].double(), z * keep * D.double().norm(dim=1), eps=1e-4)
+        test_close((code.dense()[0] * live).double(), z * keep * D.double().norm(dim=1), eps=1e-4)
         test_close(x_hat[0].double(), (z * keep) @ D.double() + b_out, eps=1e-4)
 
 
