@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import kl_div
 
-from .data.language import Side, at_module, capture, evaluating, next_token_loss
+from .data.language import Side, at_module, capture, check_tokens, evaluating, next_token_loss
 from .sae import SAEStack
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
@@ -36,16 +36,18 @@ class Spliced(NamedTuple):
 def splice(
     model: PreTrainedModel,  # in eval mode
     path: str,  # of the module
-    tokens: Int[Tensor, "s l"],
+    tokens: Tensor,  # (s, l), whole numbers
     versions: Callable[[Float[Tensor, "s l d"]], Float[Tensor, "m s l d"]],  # what takes its place
     m: int,  # how many
     side: Side = "output",  # of the module
 ) -> Spliced:
     "Losses and divergences, float64."
+    check_tokens(tokens)
     tokens = tokens.to(model.device)
     clean, copies = model(tokens, use_cache=False).logits, tokens.repeat(m, 1)
     def place(x): return versions(x[: len(tokens)]).flatten(0, 1).to(x)
-    with at_module(model, path, place, side): logits = model(copies, use_cache=False).logits  # (m s, l, v)
+    with at_module(model, path, place, side, copies.shape):
+        logits = model(copies, use_cache=False).logits  # (m s, l, v)
     losses = next_token_loss(logits, copies).view(m, -1).double().sum(1).cpu()
     log_p, log_q = (t[:, :-1].float().log_softmax(-1) for t in (clean, logits))
     kl = [kl_div(q, log_p, reduction="sum", log_target=True).item() for q in log_q.chunk(m)]

@@ -91,7 +91,7 @@ def pack(
 
 # %% ../../nbs/12_language.ipynb #2bdc17a3
 def in_batches(
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
+    sequences: Iterable[Tensor],  # (l,) each, from `pack`
     size: int,  # sequences in a batch, s
 ) -> Iterator[Int[Tensor, "s l"]]:
     "Stack sequences; the last batch may be smaller."
@@ -343,7 +343,7 @@ def tried(
 def stream(
     model: PreTrainedModel,
     path: str,  # of the module
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
+    sequences: Iterable[Tensor],  # (l,) each, from `pack`
     size: int,  # rows in a batch of the training loop, b
     side: Side = "output",  # of the module
     at_once: int = 16,  # sequences that the model reads at once
