@@ -117,7 +117,8 @@ def notes_on_capture(c: _Capture, model: Any, tokenizer: Any, stores: list) -> I
         rows, variance = first["rows"], first["variance"]
         hint = "; --skip-first 1 leaves them out" if variance > max(0.02, 3 * rows) and not c.skip_first else ""
         share = f"are {rows:.1%} of {store.folder.name} and hold {variance:.1%} of its variance"
-        yield f"first rows of sequences {share}{hint}"
+        which = "first rows of sequences" if not c.skip_first else "first kept rows of sequences"
+        yield f"{which} {share}{hint}"
 
 # %% ../nbs/78_commands.ipynb #4bc895ca
 def capture(c: _Capture) -> None:
