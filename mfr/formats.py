@@ -65,7 +65,8 @@ def why_uncoded(said: Said, scaler: Scaler) -> str:  # nothing if there is no re
     beside = {"expected_average_only_in": scaler.factor, "covariance_whitening": scaler.whitening}
     if norm not in ("none", *beside): return f"every input would be normalised by {norm}"
     if norm in beside and beside[norm] is None:
-        return f"inputs were normalised by {norm}, its numbers are neither in the weights nor in the folder"
+        of = ", and the directions are of whitened inputs" if norm == "covariance_whitening" else ""
+        return f"inputs were normalised by {norm}, its numbers are neither in the weights nor in the folder{of}"
     if norm in beside or "normalize_activations" not in said or not any(scaler): return ""
     return "cfg.json says that inputs are not normalised, and the files beside it say that they are"
 
@@ -116,7 +117,7 @@ def from_saelens(said: Said, tensors: Tensors, path: Path) -> Plain | Directions
     about = dict(metadata.pop("mfr", {})) | {"saelens": metadata}
     check_metadata(path, about)
     one_of(CODED + UNCODED, architecture=said["architecture"])
-    scaler = scaler_of(path, number(said, "d_in", path)) if (path / "cfg.json").is_file() else Scaler(None, None)
+    scaler = scaler_of(path, number(said, "d_in", path))
     if why := why_uncoded(said, scaler): return directions(tensors.get("W_dec"), about, why, path)
     plain = saelens_weights(said, metadata, tensors, path)
     if notes := [*notes_on_k(said), *notes_on_threshold(said, metadata, scaler)]: about["note"] = "; ".join(notes)

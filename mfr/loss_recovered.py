@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import kl_div
 
@@ -54,7 +54,7 @@ def splice(
     return Spliced(losses, torch.tensor(kl, dtype=torch.float64), next_token_loss(clean, tokens).double().sum().item())
 
 # %% ../nbs/52_loss_recovered.ipynb #168135bf
-def predicted(batches: Sequence[Int[Tensor, "s l"]]) -> int:
+def predicted(batches: Sequence[Tensor]) -> int:
     "Tokens that are predicted: all but the first of each sequence."
     return sum(tokens[:, 1:].numel() for tokens in batches)
 
@@ -72,7 +72,7 @@ class Ablations:
 def ablate(
     model: PreTrainedModel,
     path: str,  # of the module
-    batches: Sequence[Int[Tensor, "s l"]],  # held-out text; read twice, first for the mean
+    batches: Sequence[Tensor],  # (s, l) each: held-out text; read twice, first for the mean
     side: Side = "output",  # of the module
 ) -> Ablations:
     "The model as it is, and with zeros or the mean in the module's place."
@@ -104,7 +104,7 @@ def loss_recovered(
     model: PreTrainedModel,
     path: str,  # of the module whose output (or input) the stack reconstructs
     stack: SAEStack,
-    batches: Sequence[Int[Tensor, "s l"]],  # held-out text
+    batches: Sequence[Tensor],  # (s, l) each: held-out text
     frame: Ablations | None = None,  # of this text, from `ablate`; measured if not given
     side: Side = "output",  # of the module
 ) -> LossRecovered:

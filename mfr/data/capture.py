@@ -275,9 +275,9 @@ class Spread:
         firsts = rows[[start for start, end in zip([0, *ends.tolist()], ends.tolist()) if start < end]]
         for i, part in enumerate((rows, firsts)):
             self.counts[i] += len(part)
-            for block in part.split(2**13):
-                self.sums[i] = self.sums[i] + block.double().sum(0)
-                self.squares[i] += float(block.double().square().sum())
+            for block in map(Tensor.double, part.split(2**13)):
+                self.sums[i] = self.sums[i] + block.sum(0)
+                self.squares[i] += float(block.square().sum())
 
     def said(self) -> dict:  # for a manifest; nothing if there were no rows
         "How many of the rows are first, and how much of the variance is theirs."
