@@ -3,7 +3,7 @@
 #
 # Seen: an SAE trained with normalize_activations="expected_average_only_in" and the default rescale_acts_by_decoder_norm
 #   has the same codes, up to the scale, before and after fold_activation_norm_scaling_factor(s) and
-#   save_inference_model in 6.54.9. In 6.54.8 the saved JumpReLU threshold is too large by the factor s: with s < 1 far
+#   save_inference_model in 6.54.9. In 6.54.8 the saved JumpReLU threshold is s times what it should be: with s < 1 far
 #   more latents are active than in training, with s > 1 far fewer. Nothing in the folder says that inputs were scaled.
 # Guess before the run: folding a scale into an SAE leaves which latents are active as it is, in every 6.x version.
 set -euo pipefail
