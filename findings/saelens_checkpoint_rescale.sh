@@ -9,7 +9,7 @@ set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 for version in 6.13.0 6.54.12; do
     python3 -m venv "$work/$version"
-    "$work/$version/bin/pip" install -q "sae-lens==$version"
+    "$work/$version/bin/pip" install -q "sae-lens==$version" pyarrow==20.0.0  # which bears the NumPy of 6.13
 done
 cd "$work"
 "$work/6.13.0/bin/python" - <<'PY'

@@ -111,8 +111,8 @@ def check_memory(
     n, f, d, total = config.n, config.d_hidden, config.d_in, memory_here()
     needed = 4 * (times * n * f * d * (1 if config.tied else 2) + 512 * f)  # with the pre-activations of 512 rows
     if needed <= total: return
-    what = f"{n} of {f:,} latents on {d:,} dimensions take about {needed / 1e9:,.0f} GB"
-    raise ValueError(f"d_hidden: expected SAEs that fit into the {total / 1e9:,.0f} GB of memory here, {what}")
+    what = f"{n} SAEs of d_hidden = {f:,} latents on {d:,} dimensions take about {needed / 1e9:,.0f} GB"
+    raise ValueError(f"memory: there is not enough of it, {what} of the {total / 1e9:,.0f} GB here")
 
 # %% ../nbs/24_sae.ipynb #43aef146
 class Weights(nn.Module):

@@ -17,10 +17,11 @@ def test_what_memory_cannot_hold_is_refused_before_it_is_taken(monkeypatch, size
     monkeypatch.setattr("mfr.sae.memory_here", lambda: 16e9)
     d, f, n = sizes
     config = SAEConfig(d, f, k=4, n=n)
-    with pytest.raises(ValueError, match=rf"^d_hidden: expected SAEs that fit into the 16 GB .* {n} of {f:,} latents"):
+    with pytest.raises(ValueError, match=rf"^memory: .* {n} SAEs of d_hidden = {f:,} .* of the 16 GB here"):
         SAEStack(config)
     assert SAEStack(SAEConfig(8, 20, k=4, n=2), W=torch.zeros(2, 20, 8)).W.shape == (2, 20, 8)
-    with pytest.raises(ValueError, match="d_hidden: "): check_memory(SAEConfig(1000, 10**6, k=4), times=4)  # to train
+    with pytest.raises(ValueError, match="memory: there is not enough of it"):
+        check_memory(SAEConfig(1000, 10**6, k=4), times=4)  # to train
 
 
 # %% ../nbs/24_sae.ipynb #e0f47735
