@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 # %% auto #0
-__all__ = ['Output', 'study_parts', 'run_and_tell', 'out_of_the_way', 'run_study', 'quiet', 'gpt2', 'capture', 'denoise', 'sweep',
-           'on_saes', 'consensus_parts', 'consensus', 'compare_parts', 'compare', 'show', 'export']
+__all__ = ['Output', 'study_parts', 'run_and_tell', 'out_of_the_way', 'run_study', 'quiet', 'gpt2', 'notes_on_capture', 'capture',
+           'denoise', 'sweep', 'on_saes', 'consensus_parts', 'consensus', 'compare_parts', 'compare', 'show', 'export']
 
 # %% ../nbs/78_commands.ipynb #a1b4602a
 @dataclass
@@ -95,14 +95,35 @@ class _Capture:
     tokens: int = 0  # of the text, at most; 0 for all
     length: int = 256  # tokens in a sequence, at most
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # on disk
+    precision: Literal["own", "float32"] = "own"  # in which the model computes: its checkpoint's, or single
     side: Literal["output", "input"] = "output"  # of the modules
+    bos: bool = False  # begin every sequence with what the tokenizer puts before a text
+    skip_first: int = 0  # tokens of a sequence whose rows are not kept; the model reads them
     at_once: int = 16  # sequences that the model reads at once
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", ...
+
+# %% ../nbs/78_commands.ipynb #09ddd676
+def notes_on_capture(c: _Capture, model: Any, tokenizer: Any, stores: list) -> Iterator[str]:
+    "What a reader of captured rows should know: the precision, a BOS that was not read, long first rows."
+    from mfr.data.capture import precision_of, put_before, writes
+
+    precision = precision_of(model)
+    hint = "" if precision == "float32" else ", as its checkpoint is; --precision float32 computes in single precision"
+    yield f"the model computed in {precision}{hint}"
+    if writes([type(model).__name__]) and not c.bos and (before := put_before(tokenizer)):
+        yield f"the tokenizer puts {tokenizer.decode(before)!r} before a text, no sequence began with it; --bos adds it"
+    for store in stores:
+        if not (first := store.manifest.get("first_rows")): continue
+        rows, variance = first["rows"], first["variance"]
+        hint = "; --skip-first 1 leaves them out" if variance > max(0.02, 3 * rows) and not c.skip_first else ""
+        share = f"are {rows:.1%} of {store.folder.name} and hold {variance:.1%} of its variance"
+        which = "first rows of sequences" if not c.skip_first else "first kept rows of sequences"
+        yield f"{which} {share}{hint}"
 
 # %% ../nbs/78_commands.ipynb #4bc895ca
 def capture(c: _Capture) -> None:
     "Store what modules of a model compute on a text."
-    from mfr.checks import at_least
+    from mfr.checks import at_least, between
     from mfr.data.capture import at_most, capture_to_stores, open_model, stores_in, text_for
     from mfr.data.language import documents
     from mfr.data.tiny_gpt2 import python_text
@@ -112,11 +133,12 @@ def capture(c: _Capture) -> None:
     quiet()
     at_least(1, path=len(c.path), at_once=c.at_once)
     at_least(0, tokens=c.tokens)
+    between(0, max(0, c.length - 1), skip_first=c.skip_first)
     check_writable(c.out)
-    model, tokenizer = open_model(c.model, c.device)
+    model, tokenizer = open_model(c.model, c.device, precision=c.precision)
     texts = python_text() if c.text == "python" else documents(c.text)
-    sequences = at_most(text_for(model, tokenizer, texts, c.length), c.tokens)
-    folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype)
+    sequences = at_most(text_for(model, tokenizer, texts, c.length, c.bos), c.tokens)
+    folders = stores_in(c.out, c.path, side=c.side, dtype=c.dtype, skip_first=c.skip_first)
     c.out.mkdir(parents=True, exist_ok=True)
     lock = Lock(c.out)
     lock.take()
@@ -128,6 +150,7 @@ def capture(c: _Capture) -> None:
         with suppress(OSError): c.out.rmdir()  # where nothing was captured
     for store in stores:
         print(f"{len(store):,} rows of {store.d}: mfr train --activations {quote(str(store.folder))}")
+    for note in notes_on_capture(c, model, tokenizer, stores): print(f"note: {note}")
 
 # %% ../nbs/78_commands.ipynb #66da4b0c
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,9 +25,9 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['SWELLS', 'ALWAYS', 'LONGEST_JSON', 'DEEPEST', 'NAMES', 'CALLED', 'on_disk', 'remove', 'Unwritable', 'replacing',
-           'write_whole', 'reading', 'inside', 'kept_elsewhere', 'check_swelling', 'read_json', 'check_depth',
-           'once_each', 'check_said', 'shortly', 'is_of', 'read_tensors', 'shapes_in', 'check_calls', 'load_meta',
-           'check_archive', 'mapped', 'mapped_tensor', 'read_pt', 'check_tensors']
+           'write_whole', 'reading', 'inside', 'kept_elsewhere', 'is_path', 'check_swelling', 'read_json',
+           'check_depth', 'once_each', 'check_said', 'shortly', 'is_of', 'read_tensors', 'shapes_in', 'check_calls',
+           'load_meta', 'check_archive', 'mapped', 'mapped_tensor', 'read_pt', 'check_tensors']
 
 # %% ../nbs/05_files.ipynb #7d7abbef
 def on_disk(
@@ -117,6 +118,11 @@ def kept_elsewhere(file: Path) -> bool:
     annexed = [folder / ".git" / "annex" / "objects" for folder in above]
     target = file.resolve()
     return any(target.is_relative_to(place.resolve()) for place in [*blobs, *annexed] if place.is_dir())
+
+# %% ../nbs/05_files.ipynb #35a820fc
+def is_path(name: str) -> bool:
+    "Is this a path, since it cannot be a name of the Hub?"
+    return not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name)
 
 # %% ../nbs/05_files.ipynb #93d175a0
 SWELLS = 100  # a packed file may unpack to so many times its bytes
@@ -303,10 +309,11 @@ def mapped_tensor(
         raise ValueError(f"{path}: expected tensors that are all there, one of shape {tuple(held.shape)} is larger")
     storage = held.untyped_storage()
     offset = getattr(storage, "_checkpoint_offset", None)
-    if offset is None: return held  # of an old file, which was read
+    if offset is None: return held.resolve_neg()  # of an old file, which was read
     with reading(path, "a whole file of tensors"):
         numbers = mapped(path, held.dtype, offset, storage.nbytes())
-        return numbers.as_strided(held.shape, held.stride(), held.storage_offset())
+        rows = numbers.as_strided(held.shape, held.stride(), held.storage_offset())
+        return -rows if held.is_neg() else rows  # kept with the other sign, as the imaginary part of a conjugate is
 
 # %% ../nbs/05_files.ipynb #33bc0a15
 def read_pt(

@@ -5,19 +5,30 @@
 # %% ../nbs/26_foreign.ipynb #93fba6e2
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from .choice import FeatureChoice, MutualChoice, reaching
 from .code import Code
+from .files import check_tensors, inside, is_of, read_json, read_tensors, shortly
 from .sae import SAEConfig, SAEStack
+from .saving import check_numbers
 from .select import RULES, Encoding, Rule, TopK, topk_of
+from .similarity import unit
 
 # %% auto #0
-__all__ = ['RULES', 'JumpReLU', 'ScaledTopK', 'Plain', 'stack_of', 'uneven', 'reached', 'plain_of', 'bounds_of', 'rule_of']
+__all__ = ['RULES', 'TRAINED', 'Tensors', 'Said', 'JumpReLU', 'ScaledTopK', 'SignedTopK', 'Plain', 'stack_of', 'uneven',
+           'reached', 'plain_of', 'bounds_of', 'rule_of', 'unscaled', 'with_unit_rows', 'unwhitened', 'Scaler',
+           'scaler_of', 'version_of', 'rescales', 'active_on_average', 'notes_on_threshold', 'warn_of_l0', 'Directions',
+           'floats', 'directions', 'number', 'one_k', 'check_sizes']
 
 # %% ../nbs/26_foreign.ipynb #e484c701
 class JumpReLU(Rule):
@@ -44,13 +55,25 @@ class ScaledTopK(TopK):
         super().__init__(config)
         self.register_buffer("lengths", torch.ones(config.n, config.d_hidden))
 
+    def score(self, pre: Float[Tensor, "n b f"]) -> Float[Tensor, "n b f"]:
+        "What is compared."
+        return pre / self.lengths[:, None]
+
     def forward(self, encoding: Encoding) -> Code:
         "The same in training and evaluation."
         pre = encoding.pre()
-        return topk_of(pre, self.config.ks, pre / self.lengths[:, None])
+        return topk_of(pre, self.config.ks, self.score(pre))
+
+# %% ../nbs/26_foreign.ipynb #46ef3b23
+class SignedTopK(ScaledTopK):
+    "Keep the k pre-activations of the largest magnitude, with their signs; a stack with `relu=False`."
+
+    def score(self, pre: Float[Tensor, "n b f"]) -> Float[Tensor, "n b f"]:
+        "Magnitudes."
+        return super().score(pre).abs()
 
 
-RULES |= {"jumprelu": JumpReLU, "scaled topk": ScaledTopK}
+RULES |= {"jumprelu": JumpReLU, "scaled topk": ScaledTopK, "signed topk": SignedTopK}
 
 # %% ../nbs/26_foreign.ipynb #21769adf
 class Plain(NamedTuple):
@@ -66,6 +89,7 @@ class Plain(NamedTuple):
     by_length: bool = False  # topk is of z times the length of the decoder row, rather than of z
     threshold: Float[Tensor, "f"] | None = None  # of jumprelu: what z must exceed
     clipped: bool = True  # what is chosen and negative becomes 0
+    signed: bool = False  # topk is of magnitudes, and keeps signs
     metadata: dict = {}  # whatever else is known
 
 # %% ../nbs/26_foreign.ipynb #7b4e797d
@@ -73,16 +97,18 @@ class Plain(NamedTuple):
 def stack_of(plain: Plain) -> SAEStack:  # n = 1, on the CPU, in eval mode, without gradients
     "The same SAE as a stack of one."
     f, d = plain.W.shape
-    lengths = plain.D.norm(dim=1)  # (f,)
-    select = "topk" if plain.chosen == "topk" else "jumprelu"
-    if select == "topk" and not plain.by_length and uneven(lengths): select = "scaled topk"
+    lengths, select = plain.D.norm(dim=1), "topk" if plain.chosen == "topk" else "jumprelu"
+    if select == "topk" and not plain.by_length:
+        lengths = lengths.clamp_min(1e-12)  # a row of 0 takes a place all the same, with a value of next to nothing
+        if uneven(lengths): select = "scaled topk"
+    if plain.signed: select = "signed topk"
     biased = bool(plain.b_in.any() or plain.b_out.any())
     config = SAEConfig(d, f, plain.k or f, tied=False, select=select, relu=plain.clipped, decoder_bias=biased)
     stack = SAEStack(config, W=(plain.W * lengths[:, None])[None])
     stack.c.copy_(lengths * (plain.c + plain.W @ (plain.b_out - plain.b_in)))
     stack.W_dec.copy_(plain.D)
     if stack.b is not None: stack.b.copy_(plain.b_out)
-    if isinstance(stack.rule, ScaledTopK): stack.rule.lengths.copy_(lengths)
+    if isinstance(stack.rule, ScaledTopK) and not plain.by_length: stack.rule.lengths.copy_(lengths)
     if isinstance(stack.rule, JumpReLU): stack.rule.thresholds.copy_(reached(plain) * lengths)
     stack.metadata = plain.metadata
     return stack.eval().requires_grad_(False)
@@ -112,7 +138,8 @@ def plain_of(
     plain = Plain(W, c, D, b, b, "topk", config.ks[i], clipped=config.relu, metadata=member.metadata)
     if isinstance(rule, ScaledTopK):
         lengths = rule.lengths[i].cpu()
-        return plain._replace(W=W / lengths[:, None], c=c / lengths, D=D * lengths[:, None])
+        signed = isinstance(rule, SignedTopK)
+        return plain._replace(W=W / lengths[:, None], c=c / lengths, D=D * lengths[:, None], signed=signed)
     if isinstance(rule, TopK): return plain
     bounds = bounds_of(rule, i, config.d_hidden)
     if config.relu and (bounds <= torch.finfo(bounds.dtype).tiny).all(): return plain._replace(chosen="relu")
@@ -135,3 +162,162 @@ def rule_of(stack: SAEStack) -> str:
     "What the field calls a stack's rule: thresholds of 0 are a ReLU."
     if not isinstance(stack.rule, JumpReLU): return stack.config.select
     return "relu" if {plain_of(stack, i).chosen for i in range(stack.config.n)} == {"relu"} else "jumprelu"
+
+# %% ../nbs/26_foreign.ipynb #12814754
+def unscaled(plain: Plain, factor: float) -> Plain:
+    "The SAE for rows x, of one that was given factor * x."
+    return plain._replace(W=plain.W * factor, D=plain.D / factor, b_in=plain.b_in / factor, b_out=plain.b_out / factor)
+
+# %% ../nbs/26_foreign.ipynb #855fe8ea
+def with_unit_rows(plain: Plain) -> Plain:
+    "The SAE whose pre-activations are these times the lengths of the decoder rows; thresholds stay."
+    lengths = plain.D.double().norm(dim=1, keepdim=True).clamp_min(1e-8).float()  # (f, 1)
+    return plain._replace(W=plain.W * lengths, c=plain.c * lengths[:, 0], D=plain.D / lengths, by_length=False)
+
+# %% ../nbs/26_foreign.ipynb #9c4022a5
+def unwhitened(
+    plain: Plain,
+    mean: Float[Tensor, "d"],
+    M: Float[Tensor, "d d"],
+    inverse: Float[Tensor, "d d"],  # of M
+) -> Plain:
+    "The SAE for rows x, of one that was given (x - mean) M."
+    if plain.by_length: plain = with_unit_rows(plain)
+    M, inverse, mean = M.double(), inverse.double(), mean.double()
+    b_in, b_out = ((b.double() @ inverse + mean).float() for b in (plain.b_in, plain.b_out))
+    W, D = (plain.W.double() @ M.T).float(), (plain.D.double() @ inverse).float()
+    return plain._replace(W=W, D=D, b_in=b_in, b_out=b_out)
+
+# %% ../nbs/26_foreign.ipynb #9726ee00
+class Scaler(NamedTuple):
+    "What is done to rows before an SAE of SAELens sees them: first the factor, then the whitening."
+
+    factor: float | None  # nothing where it is 1, or folded
+    whitening: tuple[Tensor, Tensor, Tensor] | None  # mean (d,), matrix (d, d) and its inverse, float64
+
+    def fold(self, plain: Plain) -> Plain:
+        "The SAE for rows as they are."
+        if self.whitening: plain = unwhitened(plain, *self.whitening)
+        return unscaled(plain, self.factor) if self.factor else plain
+
+# %% ../nbs/26_foreign.ipynb #253d2201
+def scaler_of(
+    path: Path,  # folder of an SAE
+    d: int,  # dimensions of its rows
+) -> Scaler:
+    "What the files beside an SAE of SAELens say; ValueError for what cannot be."
+    file, matrices = path / "activation_scaler.json", path / "activation_whitening.safetensors"
+    pattern = {"scaling_factor?": (float, type(None)), "has_whitening?": (bool, type(None))}
+    said = read_json(inside(path, file.name, path), pattern) if file.is_file() else {}
+    factor = said.get("scaling_factor")
+    if factor is not None and factor <= 0: raise ValueError(f"{file}: expected a factor above 0, got {factor}")
+    if factor == 1: factor = None
+    if said.get("has_whitening") is False or not matrices.is_file(): return Scaler(factor, None)
+    tensors = read_tensors(inside(path, matrices.name, path))
+    check_tensors(matrices, tensors, {"mean": (d,), "matrix": (d, d), "inverse_matrix": (d, d)})
+    check_numbers(matrices, tensors, dict.fromkeys(tensors, torch.empty(0)), finite=True)
+    return Scaler(factor, (tensors["mean"].double(), tensors["matrix"].double(), tensors["inverse_matrix"].double()))
+
+# %% ../nbs/26_foreign.ipynb #424937f1
+def version_of(metadata: Said) -> tuple[int, ...]:  # () where it is not known
+    "The version of SAELens that has saved an SAE."
+    return tuple(int(part) for part in re.findall(r"\d+", metadata.get("sae_lens_version") or "")[:3])
+
+# %% ../nbs/26_foreign.ipynb #258842af
+TRAINED = ("batchtopk", "matryoshka_batchtopk")  # become JumpReLU when training ends
+
+
+def rescales(said: Said, metadata: Said, path: Path) -> bool:
+    "Does TopK look at pre-activations times the lengths of decoder rows? ValueError where nothing says so."
+    if (told := said.get("rescale_acts_by_decoder_norm")) is not None: return told
+    if said["architecture"] not in TRAINED and "aux_loss_coefficient" not in said: return False  # not in training
+    if () < version_of(metadata) < (6, 14): return False
+    raise ValueError(f"{path}: expected rescale_acts_by_decoder_norm in a configuration of training, it has none")
+
+# %% ../nbs/26_foreign.ipynb #ab24e6d7
+def active_on_average(said: Said, metadata: Said) -> int:  # 0 where it is not known
+    "The k that a BatchTopK or Matryoshka SAE was trained for."
+    details = said if said["architecture"] in TRAINED else metadata.get("training_architecture_details") or {}
+    trained = said["architecture"] in TRAINED or metadata.get("training_architecture") in TRAINED
+    k = details.get("k") if trained else None
+    return max(1, round(k)) if k is not None and is_of(k, (float,)) and k > 0 else 0
+
+# %% ../nbs/26_foreign.ipynb #11d82cdd
+def notes_on_threshold(said: Said, metadata: Said, scaler: Scaler) -> list[str]:
+    "A threshold that may be of other units than the weights."
+    k, details = active_on_average(said, metadata), metadata.get("training_architecture_details") or {}
+    rescaled = (said | details).get("rescale_acts_by_decoder_norm", True)
+    if not k or not rescaled or any(scaler) or version_of(metadata) >= (6, 54, 9): return []
+    why = "before version 6.54.9 SAELens did not scale the threshold of a BatchTopK SAE whose inputs were normalised"
+    return [f"{why}: compare the L0 with its k = {k}"]
+
+# %% ../nbs/26_foreign.ipynb #f6068e26
+def warn_of_l0(
+    stack: SAEStack,
+    l0: Float[np.ndarray, "n"],  # on some rows
+) -> None:
+    "Warn where thresholds let through far more latents, or far fewer, than they were learnt for."
+    k = stack.config.ks[0]
+    if not isinstance(stack.rule, JumpReLU) or k == stack.config.d_hidden: return  # none is known
+    if k / 1.5 <= l0.mean() <= 1.5 * k: return
+    said = f"L0 is {l0.mean():.1f} on these rows, and the thresholds were learnt for k = {k}"
+    warnings.warn(f"{said}: the rows are of another kind, or the thresholds of other units", stacklevel=3)
+
+# %% ../nbs/26_foreign.ipynb #99e169b8
+class Directions(NamedTuple):
+    "The dictionary of an SAE whose codes are not computed here."
+
+    decoder: Float[Tensor, "1 f d"]  # unit rows, as those of a stack of one
+    metadata: dict  # what is known of it
+    why: str  # there are no codes
+
+# %% ../nbs/26_foreign.ipynb #24141b0d
+Tensors = dict[str, Tensor]
+Said = dict[str, Any]
+
+
+def floats(
+    tensors: Tensors,
+    expected: Mapping[str, tuple[int, ...]],  # name -> shape
+    path: Path,  # of their file
+) -> Tensors:
+    "Exactly these tensors, as float32; ValueError names what is missing, too much, of another shape or not finite."
+    check_tensors(path, tensors, dict(expected))
+    check_numbers(path, tensors, dict.fromkeys(tensors, torch.empty(0)), finite=True)
+    return {name: tensors[name].float() for name in expected}
+
+# %% ../nbs/26_foreign.ipynb #c8491218
+def directions(rows: Tensor | None, said: Said, why: str, path: Path) -> Directions:
+    "A dictionary without codes; rows are (f, d)."
+    if rows is None or rows.ndim != 2 or not rows.numel():
+        raise ValueError(f"{path}: expected a decoder, a matrix of numbers, found none")
+    rows = floats({"decoder": rows}, {"decoder": tuple(rows.shape)}, path)["decoder"]
+    return Directions(unit(rows.float())[None], said, why)
+
+# %% ../nbs/26_foreign.ipynb #1b9b2518
+def number(said: Said, key: str, path: Path) -> int:
+    "A positive whole number from a configuration."
+    value = said.get(key)
+    if is_of(value, (int,)) and value > 0: return value
+    raise ValueError(f"{path}: expected {key}, a whole number above 0, got {shortly(value)}")
+
+# %% ../nbs/26_foreign.ipynb #91a135a2
+def one_k(trainer: Said, tensors: Tensors, path: Path) -> int:
+    "The k of a configuration, of the weights, or of both; ValueError if they differ."
+    held = tensors.get("k")
+    if held is None: return number(trainer, "k", path)
+    if held.numel() != 1 or held.is_complex() or held != held.round():
+        raise ValueError(f"{path}: expected one whole number k in ae.pt, got a tensor of shape {tuple(held.shape)}")
+    k = int(held)
+    if trainer.get("k", k) in (k, None): return number({"k": k}, "k", path)
+    raise ValueError(f"{path}: expected one k, config.json has {trainer['k']} and ae.pt {k}")
+
+# %% ../nbs/26_foreign.ipynb #67980eeb
+def check_sizes(trainer: Said, tensors: Tensors, shape: tuple[int, ...], path: Path) -> None:
+    "Refuse a configuration of other sizes than the weights; ValueError."
+    f, d = shape  # of the encoder
+    for name, size in (("dict_size", f), ("activation_dim", d)):
+        if trainer.get(name) not in (size, None):
+            raise ValueError(f"{path}: expected {name} {size} as in ae.pt, config.json has {trainer[name]}")
+    if "group_sizes" in tensors and int(tensors["group_sizes"].sum()) != f:
+        raise ValueError(f"{path}: expected group_sizes with the sum {f}, got {tensors['group_sizes'].tolist()}")

@@ -6,46 +6,33 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from .checks import one_of
-from mfr.files import (
-    check_said, check_tensors, inside, is_of, read_json, read_pt, read_tensors, shortly, write_whole,
+from .files import check_said, inside, read_json, read_pt, read_tensors, write_whole
+from mfr.foreign import (
+    TRAINED, Directions, Plain, Said, Scaler, Tensors, active_on_average, check_sizes, directions, floats,
+    notes_on_threshold, number, one_k, plain_of, rescales, scaler_of, stack_of, with_unit_rows,
 )
-from .foreign import Plain, plain_of, stack_of
 from .sae import SAEStack
-from .saving import check_metadata, check_numbers, load
-from .similarity import unit
+from .saving import check_metadata, is_stack, load
 
 # %% auto #0
-__all__ = ['Tensors', 'Said', 'CODED', 'UNCODED', 'ANY', 'SAELENS_SAYS', 'SAELENS', 'SPARSIFY_SAYS', 'LINEAR', 'MATRIX', 'KINDS',
-           'LAYOUTS', 'OURS', 'Directions', 'Layout', 'floats', 'directions', 'number', 'as_version_6', 'why_uncoded',
-           'from_saelens', 'to_saelens', 'from_sparsify', 'to_sparsify', 'Kind', 'weights_of',
-           'from_dictionary_learning', 'to_dictionary_learning', 'layout_of', 'sae_folders', 'load_foreign',
-           'loses_signs', 'export', 'write_folder']
-
-# %% ../nbs/27_formats.ipynb #99e169b8
-class Directions(NamedTuple):
-    "The dictionary of an SAE whose codes are not computed here."
-
-    decoder: Float[Tensor, "1 f d"]  # unit rows, as those of a stack of one
-    metadata: dict  # what is known of it
-    why: str  # there are no codes
+__all__ = ['CODED', 'UNCODED', 'ANY', 'SAELENS_SAYS', 'SAELENS', 'SPARSIFY_SAYS', 'LINEAR', 'MATRIX', 'KINDS', 'LAYOUTS', 'OURS',
+           'Layout', 'as_version_6', 'why_uncoded', 'saelens_weights', 'notes_on_k', 'from_saelens', 'to_saelens',
+           'from_sparsify', 'to_sparsify', 'Kind', 'weights_of', 'from_dictionary_learning', 'to_dictionary_learning',
+           'layout_of', 'sae_folders', 'saes_beside', 'load_foreign', 'loses_signs', 'export', 'write_folder']
 
 # %% ../nbs/27_formats.ipynb #d99554af
-Tensors = dict[str, Tensor]
-Said = dict[str, Any]
-
-
 class Layout(NamedTuple):
     "How a library keeps an SAE."
 
@@ -54,81 +41,87 @@ class Layout(NamedTuple):
     read: Callable[[Said, Tensors, Path], Plain | Directions]
     write: Callable[[Plain], tuple[Said, Tensors]]
 
-# %% ../nbs/27_formats.ipynb #24141b0d
-def floats(
-    tensors: Tensors,
-    expected: Mapping[str, tuple[int, ...]],  # name -> shape
-    path: Path,  # of their file
-) -> Tensors:
-    "Exactly these tensors, as float32; ValueError names what is missing, too much, of another shape or not finite."
-    check_tensors(path, tensors, dict(expected))
-    check_numbers(path, tensors, dict.fromkeys(tensors, torch.empty(0)), finite=True)
-    return {name: tensors[name].float() for name in expected}
-
-# %% ../nbs/27_formats.ipynb #c8491218
-def directions(rows: Tensor | None, said: Said, why: str, path: Path) -> Directions:
-    "A dictionary without codes; rows are (f, d)."
-    if rows is None or rows.ndim != 2 or not rows.numel():
-        raise ValueError(f"{path}: expected a decoder, a matrix of numbers, found none")
-    rows = floats({"decoder": rows}, {"decoder": tuple(rows.shape)}, path)["decoder"]
-    return Directions(unit(rows.float())[None], said, why)
-
-# %% ../nbs/27_formats.ipynb #1b9b2518
-def number(said: Said, key: str, path: Path) -> int:
-    "A positive whole number from a configuration."
-    value = said.get(key)
-    if is_of(value, (int,)) and value > 0: return value
-    raise ValueError(f"{path}: expected {key}, a whole number above 0, got {shortly(value)}")
+# %% ../nbs/27_formats.ipynb #bc70c7a4
+CODED = ("standard", "topk", "abstopk", "jumprelu", *TRAINED)
+UNCODED = ("gated", "matching_pursuit")
 
 # %% ../nbs/27_formats.ipynb #9c103fda
-CODED = ("standard", "topk", "jumprelu")
-UNCODED = ("gated", "abstopk", "matching_pursuit")
-
-
-def as_version_6(said: Said) -> Said:
+def as_version_6(said: Said, path: Path) -> Said:
     "A configuration of SAELens, its architecture named as since version 6."
     rule = said.get("activation_fn", said.get("activation_fn_str", "relu"))
-    if rule != "topk": return {"architecture": "standard"} | said
     k = (said.get("activation_fn_kwargs") or {}).get("k", said.get("k"))
-    return said | {"architecture": "topk", "k": k}
+    if rule == "topk": return said | {"architecture": "topk", "k": k}
+    if k is None or "architecture" in said: return {"architecture": "standard"} | said
+    raise ValueError(f"{path}: expected an architecture beside k = {k}, cfg.json names none")
 
 # %% ../nbs/27_formats.ipynb #cc050fd2
-def why_uncoded(said: Said) -> str:  # nothing if there is no reason
+def why_uncoded(said: Said, scaler: Scaler) -> str:  # nothing if there is no reason
     "Why codes of an SAE of SAELens are not computed here."
     if said["architecture"] in UNCODED: return f"SAELens's {said['architecture']} SAEs have codes of another kind"
-    norm = said.get("normalize_activations") or "none"
-    return "" if norm in ("none", "expected_average_only_in") else f"every input would be normalised by {norm}"
+    rule = said.get("activation_fn", said.get("activation_fn_str")) or "relu"
+    if rule not in ("relu", "topk"): return f"its activation is {rule}"
+    norm = said.get("normalize_activations", "none")
+    norm = {True: "expected_average_only_in", False: "none", None: "none"}.get(norm, norm)
+    beside = {"expected_average_only_in": scaler.factor, "covariance_whitening": scaler.whitening}
+    if norm not in ("none", *beside): return f"every input would be normalised by {norm}"
+    if norm in beside and beside[norm] is None:
+        of = ", and the directions are of whitened inputs" if norm == "covariance_whitening" else ""
+        return f"inputs were normalised by {norm}, its numbers are neither in the weights nor in the folder{of}"
+    if norm in beside or "normalize_activations" not in said or not any(scaler): return ""
+    return "cfg.json says that inputs are not normalised, and the files beside it say that they are"
 
-# %% ../nbs/27_formats.ipynb #7c344e71
+# %% ../nbs/27_formats.ipynb #0d72c6d9
+def saelens_weights(said: Said, metadata: Said, tensors: Tensors, path: Path) -> Plain:
+    "The tensors of SAELens, in plain words; of an SAE in training those of the SAE that it becomes."
+    kind, d, f = said["architecture"], number(said, "d_in", path), number(said, "d_sae", path)
+    shapes = {"W_enc": (d, f), "b_enc": (f,), "W_dec": (f, d), "b_dec": (d,)}
+    if kind == "jumprelu": shapes |= {"log_threshold" if "log_threshold" in tensors else "threshold": (f,)}
+    if kind in TRAINED: shapes["topk_threshold"] = ()
+    if "scaling_factor" in tensors: shapes["scaling_factor"] = (f,)
+    theirs = floats(tensors, shapes, path)
+    D, b = theirs["W_dec"], theirs["b_dec"]
+    if "scaling_factor" in theirs: D = D * theirs["scaling_factor"][:, None]
+    b_in = torch.zeros_like(b) if said.get("apply_b_dec_to_input") is False else b
+    plain = Plain(theirs["W_enc"].T.contiguous(), theirs["b_enc"], D, b_in, b, {"standard": "relu"}.get(kind, kind))
+    if kind in ("topk", "abstopk"):
+        signed, by_length, k = kind == "abstopk", rescales(said, metadata, path), number(said, "k", path)
+        return plain._replace(chosen="topk", k=k, by_length=by_length, clipped=not signed, signed=signed)
+    if kind == "standard": return plain
+    threshold = theirs["log_threshold"].exp() if "log_threshold" in theirs else theirs.get("threshold")
+    if kind in TRAINED:
+        threshold = theirs["topk_threshold"].expand(f)
+        if rescales(said, metadata, path): plain = with_unit_rows(plain)
+    return plain._replace(chosen="jumprelu", k=min(f, active_on_average(said, metadata)), threshold=threshold)
+
+# %% ../nbs/27_formats.ipynb #d583d87d
+def notes_on_k(said: Said) -> list[str]:
+    "A k that is not read."
+    k = said.get("k", (said.get("activation_fn_kwargs") or {}).get("k"))
+    if k is None or said["architecture"] not in ("standard", "jumprelu"): return []
+    return [f"k = {k} of its configuration is not read: a {said['architecture']} SAE keeps what exceeds its threshold"]
+
+# %% ../nbs/27_formats.ipynb #c37db554
 ANY = type(None)
 SAELENS_SAYS = {"architecture?": str, "activation_fn?": (str, ANY), "activation_fn_str?": (str, ANY),
                 "activation_fn_kwargs?": (dict, ANY), "normalize_activations?": (str, bool, ANY),
                 "apply_b_dec_to_input?": (bool, ANY), "rescale_acts_by_decoder_norm?": (bool, ANY),
                 "metadata?": (dict, ANY)}
 
-
+# %% ../nbs/27_formats.ipynb #7c344e71
 def from_saelens(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What SAELens keeps, in plain words."
     check_said(path, said, SAELENS_SAYS)
-    said = as_version_6(said)
-    kind, metadata = said["architecture"], dict(said.get("metadata") or {})
-    check_said(path, metadata, {"mfr?": dict}, "metadata")
-    metadata = metadata.pop("mfr", {}) | {"saelens": metadata}
-    check_metadata(path, metadata)
-    one_of(CODED + UNCODED, architecture=kind)
-    if why := why_uncoded(said): return directions(tensors.get("W_dec"), metadata, why, path)
-    d, f = number(said, "d_in", path), number(said, "d_sae", path)
-    shapes = {"W_enc": (d, f), "b_enc": (f,), "W_dec": (f, d), "b_dec": (d,)}
-    if kind == "jumprelu": shapes["threshold"] = (f,)
-    if "scaling_factor" in tensors: shapes["scaling_factor"] = (f,)
-    theirs = floats(tensors, shapes, path)
-    D, b = theirs["W_dec"], theirs["b_dec"]
-    if "scaling_factor" in theirs: D = D * theirs["scaling_factor"][:, None]
-    b_in = b if said.get("apply_b_dec_to_input", True) else torch.zeros_like(b)
-    k = number(said, "k", path) if kind == "topk" else 0
-    chosen, by_length = "relu" if kind == "standard" else kind, bool(said.get("rescale_acts_by_decoder_norm"))
-    W, threshold = theirs["W_enc"].T.contiguous(), theirs.get("threshold")
-    return Plain(W, theirs["b_enc"], D, b_in, b, chosen, k, by_length, threshold, metadata=metadata)
+    said, metadata = as_version_6(said, path), dict(said.get("metadata") or {})
+    check_said(path, metadata, {"mfr?": dict, "sae_lens_version?": (str, ANY), "training_architecture?": (str, ANY),
+                                "training_architecture_details?": (dict, ANY)}, "metadata")
+    about = dict(metadata.pop("mfr", {})) | {"saelens": metadata}
+    check_metadata(path, about)
+    one_of(CODED + UNCODED, architecture=said["architecture"])
+    scaler = scaler_of(path, number(said, "d_in", path))
+    if why := why_uncoded(said, scaler): return directions(tensors.get("W_dec"), about, why, path)
+    plain = saelens_weights(said, metadata, tensors, path)
+    if notes := [*notes_on_k(said), *notes_on_threshold(said, metadata, scaler)]: about["note"] = "; ".join(notes)
+    return scaler.fold(plain)._replace(metadata=about)
 
 # %% ../nbs/27_formats.ipynb #ed1d24c3
 SAELENS = "6.54.12"  # what this was checked with
@@ -144,7 +137,8 @@ def to_saelens(plain: Plain) -> tuple[Said, Tensors]:
     names = {"model_name": "model", "hook_name": "path", "context_size": "length"}
     metadata |= {theirs: about[name] for theirs, name in names.items() if name in about}
     if about: metadata |= {"model_class_name": "AutoModelForCausalLM", "prepend_bos": False}
-    said = {"architecture": "standard" if plain.chosen == "relu" else plain.chosen, "d_in": d, "d_sae": f,
+    kind = "abstopk" if plain.signed else "standard" if plain.chosen == "relu" else plain.chosen
+    said = {"architecture": kind, "d_in": d, "d_sae": f,
             "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
             "reshape_activations": "none", "metadata": metadata | plain.metadata.get("saelens", {})}
     if plain.chosen == "topk": said |= {"k": plain.k, "rescale_acts_by_decoder_norm": False}
@@ -152,10 +146,11 @@ def to_saelens(plain: Plain) -> tuple[Said, Tensors]:
     if plain.threshold is not None: tensors["threshold"] = plain.threshold
     return said, tensors
 
+# %% ../nbs/27_formats.ipynb #eb2516b9
+SPARSIFY_SAYS = {"transcode?": (bool, ANY), "skip_connection?": (bool, ANY), "activation?": str, "mfr?": dict,
+                 "signed?": (bool, ANY)}
+
 # %% ../nbs/27_formats.ipynb #7534837d
-SPARSIFY_SAYS = {"transcode?": (bool, ANY), "skip_connection?": (bool, ANY), "activation?": str, "mfr?": dict}
-
-
 def from_sparsify(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What sparsify keeps, in plain words."
     check_said(path, said, SPARSIFY_SAYS)
@@ -168,13 +163,15 @@ def from_sparsify(said: Said, tensors: Tensors, path: Path) -> Plain | Direction
     f = number(said, "num_latents", path) if said.get("num_latents") else d * number(said, "expansion_factor", path)
     shapes = {"encoder.weight": (f, d), "encoder.bias": (f,), "W_dec": (f, d), "b_dec": (d,)}
     W, c, D, b = floats(tensors, shapes, path).values()
-    return Plain(W, c, D, b, b, "topk", number(said, "k", path), metadata=said.get("mfr", {}))
+    signed, k = bool(said.get("signed")), number(said, "k", path)
+    return Plain(W, c, D, b, b, "topk", k, clipped=not signed, signed=signed, metadata=said.get("mfr", {}))
 
 # %% ../nbs/27_formats.ipynb #58dbae64
 def to_sparsify(plain: Plain) -> tuple[Said, Tensors]:
     "Plain words as sparsify keeps them; ValueError unless they say TopK."
     expected = f"expected a library that has {plain.chosen}"
     if plain.chosen != "topk": raise ValueError(f"to: {expected}, sparsify has TopK alone")
+    if plain.signed: raise ValueError("to: expected a library that keeps signs, sparsify drops them")
     f, d = plain.W.shape
     said = {"activation": "topk", "expansion_factor": max(1, f // d), "normalize_decoder": True, "num_latents": f,
             "k": plain.k, "multi_topk": False, "skip_connection": False, "transcode": False, "d_in": d,
@@ -216,9 +213,9 @@ def weights_of(kind: Kind, tensors: Tensors, path: Path) -> tuple[Tensor, Tensor
 # %% ../nbs/27_formats.ipynb #ddd3c1df
 def from_dictionary_learning(said: Said, tensors: Tensors, path: Path) -> Plain | Directions:
     "What dictionary_learning keeps, in plain words."
-    check_said(path, said, {"trainer?": {"dict_class?": str}, "mfr?": dict})
+    check_said(path, said, {"trainer?": {"dict_class?": str, "k?": (int, ANY)}, "mfr?": dict})
     check_metadata(path, said.get("mfr", {}))
-    trainer, metadata = said.get("trainer", {}), said.get("mfr", {})
+    trainer, metadata = said.get("trainer", {}), dict(said.get("mfr", {}))
     name = trainer.get("dict_class")
     if name == "GatedAutoEncoder":
         rows = tensors["decoder.weight"].T if "decoder.weight" in tensors else None
@@ -226,7 +223,10 @@ def from_dictionary_learning(said: Said, tensors: Tensors, path: Path) -> Plain 
     one_of([*KINDS, "GatedAutoEncoder"], dict_class=name)
     kind = KINDS[name]
     W, c, D, b = weights_of(kind, {key: t for key, t in tensors.items() if key not in kind.beside}, path)
-    k = number(trainer, "k", path) if "k" in kind.beside else 0
+    check_sizes(trainer, tensors, W.shape, path)
+    k = one_k(trainer, tensors, path) if "k" in kind.beside else 0
+    if not k and trainer.get("k") is not None and trainer.get("trainer_class") != "mfr":
+        metadata["note"] = f"k = {trainer['k']} of its configuration is not read: {name} is no TopK"
     plain = Plain(W, c, D, b if kind.subtracted else torch.zeros_like(b), b, kind.chosen, k, metadata=metadata)
     if kind.chosen != "jumprelu": return plain
     threshold = tensors.get("threshold", torch.zeros(0))
@@ -237,6 +237,7 @@ def from_dictionary_learning(said: Said, tensors: Tensors, path: Path) -> Plain 
 # %% ../nbs/27_formats.ipynb #4a3c6eff
 def to_dictionary_learning(plain: Plain) -> tuple[Said, Tensors]:
     "Plain words as dictionary_learning keeps them."
+    if plain.signed: raise ValueError("to: expected a library that keeps signs, dictionary_learning has none")
     many = plain.threshold is not None and bool((plain.threshold != plain.threshold[0]).any())
     name = {"topk": "AutoEncoderTopK", "relu": "AutoEncoder", "jumprelu": "BatchTopKSAE"}[plain.chosen]
     if many: name = "JumpReluAutoEncoder"
@@ -249,10 +250,11 @@ def to_dictionary_learning(plain: Plain) -> tuple[Said, Tensors]:
     beside = {"k": torch.tensor(k, dtype=torch.int), "threshold": threshold}
     about = plain.metadata.get("language_model", {})
     trainer = {"trainer_class": "mfr", "dict_class": name, "activation_dim": len(plain.b_out), "dict_size": len(c),
-               "k": k, "lm_name": about.get("model", ""), "submodule_name": about.get("path", ""), "layer": None}
+               "lm_name": about.get("model", ""), "submodule_name": about.get("path", ""), "layer": None}
+    if "k" in kind.beside: trainer["k"] = k
     return {"trainer": trainer, "mfr": plain.metadata}, tensors | {key: beside[key] for key in kind.beside}
 
-# %% ../nbs/27_formats.ipynb #105ae65e
+# %% ../nbs/27_formats.ipynb #5af1a23c
 LAYOUTS = {
     "saelens": Layout("cfg.json", "sae_weights.safetensors", from_saelens, to_saelens),
     "sparsify": Layout("cfg.json", "sae.safetensors", from_sparsify, to_sparsify),
@@ -260,22 +262,36 @@ LAYOUTS = {
 }
 OURS = ("config.json", "model.safetensors")
 
-
+# %% ../nbs/27_formats.ipynb #105ae65e
 def layout_of(folder: Path) -> str:  # a name of LAYOUTS, "mfr", or nothing
-    "Whose SAE a folder holds."
-    files = {name: (layout.config, layout.tensors) for name, layout in LAYOUTS.items()} | {"mfr": OURS}
-    return next((name for name, both in files.items() if all((folder / file).is_file() for file in both)), "")
+    "Whose SAE a folder holds; that of a model, whose files may have the names of ours, holds none."
+    for name, layout in LAYOUTS.items():
+        if all((folder / file).is_file() for file in (layout.config, layout.tensors)): return name
+    return "mfr" if is_stack(folder) else ""
 
 # %% ../nbs/27_formats.ipynb #3a971de4
 def sae_folders(path: str | Path) -> list[Path]:
     "The folder itself if it holds an SAE, or all folders in it that do, at any depth; ValueError if there is none."
     path = Path(path)
-    if not path.is_dir(): raise FileNotFoundError(f"path: expected a folder, {path} is none")
+    if not path.is_dir(): raise FileNotFoundError(f"path: expected a folder, {path} is none{saes_beside(path)}")
     if layout_of(path): return [path]
     found = sorted({file.parent for file in path.rglob("*.json") if layout_of(file.parent)})
     if found: return found
     files = " or ".join(f"{layout.config} and {layout.tensors}" for layout in LAYOUTS.values())
-    raise ValueError(f"path: expected a folder with {' and '.join(OURS)}, or {files}, {path} has none of them")
+    expected = f"expected a folder with {' and '.join(OURS)}, or {files}"
+    if not all((path / name).is_file() for name in OURS): raise ValueError(f"path: {expected}, {path} has none of them")
+    raise ValueError(f"path: {expected}, those of {path} are not of a stack that mfr has saved")
+
+# %% ../nbs/27_formats.ipynb #b8e5dfe8
+def saes_beside(path: Path) -> str:
+    "The end of a sentence: the SAEs there are where a path that does not exist should lead."
+    above = next((folder for folder in path.parents if folder.is_dir()), None)
+    if above is None or above == Path(above.anchor): return ""
+    files = (file for pattern in ("*/*.json", "*/*/*.json") for file in above.glob(pattern))
+    def by_number(name): return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    names = sorted({str(file.parent.relative_to(above)) for file in files if layout_of(file.parent)}, key=by_number)
+    more = f" and {len(names) - 10} more" if names[10:] else ""
+    return f"; {above} has the SAEs {', '.join(names[:10])}{more}" if names else ""
 
 # %% ../nbs/27_formats.ipynb #5b825999
 def load_foreign(
@@ -294,6 +310,7 @@ def load_foreign(
     said, tensors = read_json(path / layout.config), read(path / layout.tensors)
     try:
         plain = layout.read(said, tensors, path)
+        if note := plain.metadata.get("note"): warnings.warn(f"{path}: {note}", stacklevel=2)
         return plain if isinstance(plain, Directions) else stack_of(plain)
     except ValueError as e:
         if str(path) in str(e): raise
@@ -302,7 +319,7 @@ def load_foreign(
 # %% ../nbs/27_formats.ipynb #aaaa5b41
 def loses_signs(plain: Plain) -> bool:
     "May negative activations be chosen, which nobody else keeps?"
-    return not plain.clipped and (plain.threshold is None or bool((plain.threshold < 0).any()))
+    return not plain.clipped and not plain.signed and (plain.threshold is None or bool((plain.threshold < 0).any()))
 
 # %% ../nbs/27_formats.ipynb #d3d02ce0
 def export(

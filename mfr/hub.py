@@ -20,7 +20,7 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub import snapshot_download
 
 import mfr
-from .files import read_json, reading, write_whole
+from .files import is_path, read_json, reading, write_whole
 from .foreign import plain_of
 from .formats import export, loses_signs
 from .sae import SAEStack
@@ -282,6 +282,9 @@ def from_pretrained(
     "Read a stack from the Hub, or from a folder."
     folder = Path(repo_id)
     if not folder.is_dir():
+        if is_path(str(repo_id)):
+            expected = "expected a name such as user/stack"
+            raise ValueError(f"repo_id: {expected}, got {str(repo_id)!r}, where there is no folder")
         how = {"token": token, "cache_dir": cache_dir}
         how |= {"local_files_only": local_files_only, "force_download": force_download}
         folder = fetched(str(repo_id), revision, **how)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import kl_div
 
-from .data.language import Side, at_module, capture, evaluating, next_token_loss
+from .data.language import Side, at_module, capture, check_tokens, evaluating, next_token_loss
 from .sae import SAEStack
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
@@ -36,23 +36,25 @@ class Spliced(NamedTuple):
 def splice(
     model: PreTrainedModel,  # in eval mode
     path: str,  # of the module
-    tokens: Int[Tensor, "s l"],
+    tokens: Tensor,  # (s, l), whole numbers
     versions: Callable[[Float[Tensor, "s l d"]], Float[Tensor, "m s l d"]],  # what takes its place
     m: int,  # how many
     side: Side = "output",  # of the module
 ) -> Spliced:
     "Losses and divergences, float64."
+    check_tokens(tokens)
     tokens = tokens.to(model.device)
     clean, copies = model(tokens, use_cache=False).logits, tokens.repeat(m, 1)
     def place(x): return versions(x[: len(tokens)]).flatten(0, 1).to(x)
-    with at_module(model, path, place, side): logits = model(copies, use_cache=False).logits  # (m s, l, v)
+    with at_module(model, path, place, side, copies.shape):
+        logits = model(copies, use_cache=False).logits  # (m s, l, v)
     losses = next_token_loss(logits, copies).view(m, -1).double().sum(1).cpu()
     log_p, log_q = (t[:, :-1].float().log_softmax(-1) for t in (clean, logits))
     kl = [kl_div(q, log_p, reduction="sum", log_target=True).item() for q in log_q.chunk(m)]
     return Spliced(losses, torch.tensor(kl, dtype=torch.float64), next_token_loss(clean, tokens).double().sum().item())
 
 # %% ../nbs/52_loss_recovered.ipynb #168135bf
-def predicted(batches: Sequence[Int[Tensor, "s l"]]) -> int:
+def predicted(batches: Sequence[Tensor]) -> int:
     "Tokens that are predicted: all but the first of each sequence."
     return sum(tokens[:, 1:].numel() for tokens in batches)
 
@@ -70,7 +72,7 @@ class Ablations:
 def ablate(
     model: PreTrainedModel,
     path: str,  # of the module
-    batches: Sequence[Int[Tensor, "s l"]],  # held-out text; read twice, first for the mean
+    batches: Sequence[Tensor],  # (s, l) each: held-out text; read twice, first for the mean
     side: Side = "output",  # of the module
 ) -> Ablations:
     "The model as it is, and with zeros or the mean in the module's place."
@@ -102,7 +104,7 @@ def loss_recovered(
     model: PreTrainedModel,
     path: str,  # of the module whose output (or input) the stack reconstructs
     stack: SAEStack,
-    batches: Sequence[Int[Tensor, "s l"]],  # held-out text
+    batches: Sequence[Tensor],  # (s, l) each: held-out text
     frame: Ablations | None = None,  # of this text, from `ablate`; measured if not given
     side: Side = "output",  # of the module
 ) -> LossRecovered:

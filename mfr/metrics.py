@@ -18,6 +18,7 @@ from .aux import fit_zipf
 from .batch import as_batch
 from .code import times_active
 from .data.language import evaluating
+from .foreign import warn_of_l0
 from .sae import SAEStack
 from .similarity import match, nearest
 
@@ -102,6 +103,7 @@ def evaluate(
     rows = variance.rows
     if not rows: raise ValueError("batches: expected at least one example, got none")
     use = (active.sum(1) / rows).numpy(), (active == 0).sum(1).double().numpy(), (active / rows).numpy()
+    warn_of_l0(stack, use[0])
     return Evaluation((error / variance.value).numpy(), *use, rows, (error / (rows * d)).numpy(), allocation.value)
 
 # %% ../nbs/50_metrics.ipynb #881b566c

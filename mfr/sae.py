@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import copy
+import math
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -23,8 +27,8 @@ from .select import Encoding, Precision, Rule
 from .similarity import unit
 
 # %% auto #0
-__all__ = ['Bias', 'refuse_idle', 'refuse_ks', 'SAEConfig', 'start', 'Weights', 'centre', 'restart', 'Pass', 'SAEStack',
-           'centred']
+__all__ = ['Bias', 'refuse_idle', 'refuse_ks', 'SAEConfig', 'start', 'memory_here', 'check_memory', 'Weights', 'centre',
+           'restart', 'Pass', 'SAEStack', 'centred']
 
 # %% ../nbs/24_sae.ipynb #0242ef40
 Bias = Literal[False, True, "fixed"]
@@ -90,6 +94,26 @@ def start(
     number = int(sequence.generate_state(1, np.uint32)[0])
     return nn.init.orthogonal_(torch.empty(f, d), generator=torch.Generator().manual_seed(number))
 
+# %% ../nbs/24_sae.ipynb #de497d0f
+def memory_here() -> float:  # bytes; infinite where the system does not say
+    "The memory that this process may have."
+    try: total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError): return math.inf
+    with suppress(OSError, ValueError): total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
+
+# %% ../nbs/24_sae.ipynb #dbf3b95f
+def check_memory(
+    config: SAEConfig,
+    times: int,  # how often there is something of the size of the parameters
+) -> None:
+    "Refuse a stack that the memory here cannot hold; ValueError with an estimate."
+    n, f, d, total = config.n, config.d_hidden, config.d_in, memory_here()
+    needed = 4 * (times * n * f * d * (1 if config.tied else 2) + 512 * f)  # with the pre-activations of 512 rows
+    if needed <= total: return
+    what = f"{n} SAEs of d_hidden = {f:,} latents on {d:,} dimensions take about {needed / 1e9:,.0f} GB"
+    raise ValueError(f"memory: there is not enough of it, {what} of the {total / 1e9:,.0f} GB here")
+
 # %% ../nbs/24_sae.ipynb #43aef146
 class Weights(nn.Module):
     "The parameters of n SAEs."
@@ -102,6 +126,7 @@ class Weights(nn.Module):
     ):
         super().__init__()
         n, f, d = config.n, config.d_hidden, config.d_in
+        if W is None: check_memory(config, times=2)
         self.config, self.seed, self.first = config, seed, 0  # number of the first member
         self.W = nn.Parameter(torch.stack([start(f, d, seed, i) for i in range(n)]) if W is None else W)  # (n, f, d)
         self.c = nn.Parameter(torch.zeros(n, f))  # (n, f)

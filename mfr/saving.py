@@ -21,7 +21,7 @@ from .ranks import is_main, now
 from .sae import SAEConfig, SAEStack
 
 # %% auto #0
-__all__ = ['SHAPE', 'METADATA', 'save', 'load', 'check_metadata', 'check_numbers']
+__all__ = ['SHAPE', 'METADATA', 'save', 'load', 'is_stack', 'check_metadata', 'check_numbers']
 
 # %% ../nbs/25_saving.ipynb #099d3ca6
 def save(
@@ -56,6 +56,9 @@ def load(
         if not (path / name).is_file():
             files = "config.json and model.safetensors"
             raise FileNotFoundError(f"path: expected a folder with {files}, {path} has no {name}{_instead(path)}")
+    if not is_stack(path):
+        named = "config.json and model.safetensors"
+        raise ValueError(f"path: expected a stack that mfr has saved, {named} in {path} are of something else")
     weights = path / "model.safetensors"
     for name in ("config.json", "model.safetensors"): inside(path, name, path)
     config, seed, metadata = _config(path / "config.json", shapes_in(weights).get("W"), weights)
@@ -74,6 +77,19 @@ def _instead(path: Path) -> str:
     found = sorted(str(file.parent.relative_to(path)) for file in path.rglob("model.safetensors"))
     more = f" and {len(found) - 5} more" if found[5:] else ""
     return f"; it has the stacks {', '.join(found[:5])}{more}" if found else ""
+
+# %% ../nbs/25_saving.ipynb #285d5036
+def is_stack(folder: Path) -> bool:
+    "Does a folder hold a stack, whole or damaged, and not something else in files of the same names?"
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if not (config.is_file() and weights.is_file()): return False
+    keys, shapes = {"d_in", "d_hidden", "k"}, None
+    try: keys &= read_json(config).keys()
+    except ValueError: pass  # damaged
+    try: shapes = shapes_in(weights)
+    except ValueError: pass
+    if shapes is None: return bool(keys)
+    return (len(shapes.get("W", ())) == 3 and "c" in shapes) or (len(keys) == 3 and bool({"W", "c"} & shapes.keys()))
 
 # %% ../nbs/25_saving.ipynb #38fe7d9e
 SHAPE = {"d_in": int, "d_hidden": int, "k": (int, list), "n?": int, "tied?": bool, "select?": str, "zipf?": float,

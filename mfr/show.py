@@ -20,7 +20,7 @@ from .consensus import find_consensus
 from .dictionaries import labels
 from .files import inside, read_json, reading
 from .foreign import rule_of
-from .formats import Directions, layout_of, load_foreign, sae_folders
+from .formats import Directions, layout_of, load_foreign, sae_folders, saes_beside
 from .report import cell
 from .result import finite, summarise
 from .runs import flat
@@ -202,7 +202,9 @@ def saes_shown(path: Path) -> Found:
 def shown(path: str | Path) -> Found:
     "What a folder holds; ValueError or FileNotFoundError if it is no run and no SAE."
     path = Path(path)
-    if not path.is_dir(): raise FileNotFoundError(f"run: expected the folder of a run or of an SAE, {path} is none")
+    if not path.is_dir():
+        expected = "expected the folder of a run or of an SAE"
+        raise FileNotFoundError(f"run: {expected}, {path} is none{saes_beside(path)}")
     if is_run(path): return run_shown(path)
     try: return saes_shown(path)
     except ValueError as e: raise ValueError(str(e).replace("path: expected a folder", "run: expected a run", 1)) from e

@@ -54,7 +54,8 @@ def steering(
 # %% ../nbs/56_steering.ipynb #f292f487
 def _change(model, path: str, far: float, unit: Float[Tensor, "d"], tokens, clean, side: Side) -> float:
     "Of one direction, added so far."
-    with at_module(model, path, lambda x: x + far * unit.to(x), side): moved = centred_logits(model, tokens)
+    def steered(x): return x + far * unit.to(x)
+    with at_module(model, path, steered, side, tokens.shape): moved = centred_logits(model, tokens)
     return (moved - clean).norm(dim=-1).mean().item() / far
 
 # %% ../nbs/56_steering.ipynb #e46f7130

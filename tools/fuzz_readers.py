@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 
 class Reader(NamedTuple):
@@ -65,6 +65,21 @@ def make_foreign(folder: Path) -> None:
     plain = stack(n=1)
     for to in ("saelens", "sparsify", "dictionary_learning"): export(plain, folder / to, to)
     for to in ("saelens", "dictionary_learning"): export(jump, folder / f"{to}-jump", to)
+    make_in_training(export(plain, folder / "saelens-training", "saelens")[0])
+    config = export(plain, folder / "sparsify-signed", "sparsify")[0] / "cfg.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"signed": True}))
+
+
+def make_in_training(folder: Path) -> None:
+    "A TopK SAE of SAELens becomes a BatchTopK SAE in training, with scaled and whitened rows."
+    config, weights = folder / "cfg.json", folder / "sae_weights.safetensors"
+    more = {"architecture": "batchtopk", "rescale_acts_by_decoder_norm": True,
+            "normalize_activations": "covariance_whitening"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | more))
+    save_file(load_file(weights) | {"topk_threshold": torch.tensor(0.3, dtype=torch.float64)}, weights)
+    (folder / "activation_scaler.json").write_text(json.dumps({"scaling_factor": 0.5, "has_whitening": True}))
+    maps = {"mean": torch.ones(6), "matrix": 2 * torch.eye(6), "inverse_matrix": torch.eye(6) / 2}
+    save_file({name: t.double() for name, t in maps.items()}, folder / "activation_whitening.safetensors")
 
 
 def read_foreign(folder: Path) -> None:

@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..checks import at_least, one_of
-from ..files import check_said, reading
-from .language import Captured, Side, capture_several, finite_rows, pack, refuse_nonfinite
+from ..files import check_said, is_path, reading
+from mfr.data.language import (
+    Captured, Side, capture_several, check_tokens, finite_rows, pack, refuse_nonfinite, tried,
+)
 from .store import Store, add_shard, intact, open_manifest, save_manifest
 from .tiny_gpt2 import load_tiny
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
-__all__ = ['DTYPES', 'GRADIENT_DTYPES', 'writes', 'folder_of', 'open_model', 'text_for', 'at_most', 'Padded', 'side_by_side',
-           'CaptureConfig', 'fingerprint', 'captured_shards', 'without_padding', 'rounded', 'holds_tokens',
-           'capture_manifest', 'first_look', 'capture_to_stores', 'complete', 'stores_in', 'capture_to_store']
+__all__ = ['DTYPES', 'GRADIENT_DTYPES', 'writes', 'folder_of', 'unopened', 'open_model', 'precision_of', 'put_before', 'text_for',
+           'at_most', 'Padded', 'side_by_side', 'CaptureConfig', 'fingerprint', 'kept_tokens', 'captured_shards',
+           'without_padding', 'rounded', 'holds_tokens', 'capture_manifest', 'Spread', 'first_look',
+           'capture_to_stores', 'complete', 'stores_in', 'capture_to_store']
 
 # %% ../../nbs/29_capture.ipynb #3ad7375b
 def writes(architectures: list[str] | None) -> bool:
@@ -45,13 +48,31 @@ def folder_of(
     except ImportError as e: raise ValueError("model: minilm needs the extra: pip install 'mfr[models]'") from e
     return str(Path(package.__file__).with_name("model"))
 
+# %% ../../nbs/29_capture.ipynb #18777160
+def unopened(
+    name: str,  # as it was given
+    where: str,  # the folder, or the name of the Hub
+    error: Exception,  # of transformers
+) -> ValueError:
+    "What to do about a model that cannot be opened."
+    if Path(where).is_dir():
+        said = " ".join(str(error).split())[:300]
+        return ValueError(f"model: expected one with safetensors in {where}, it cannot be opened ({said})")
+    if is_path(where): return ValueError(f"model: expected the folder of a model, there is none at {name}")
+    return ValueError(
+        f"model: {name!r} is neither a local folder nor in the Hub's cache nor to be reached; with a network, "
+        f"`hf download {name}` fetches it once (or use the model tiny, which needs none)"
+    )
+
 # %% ../../nbs/29_capture.ipynb #f00ae2a3
 def open_model(
     name: str,  # "tiny", "minilm", a model of the Hub, or a local folder
     device: str = "cpu",
     head: bool = False,  # ask for one that predicts tokens, whatever the model is
+    precision: str = "own",  # that of the checkpoint, or "float32"
 ) -> tuple[PreTrainedModel, object]:  # the model in eval mode, and its tokenizer
-    "A model that reads text; ValueError with what to do where it cannot be had."
+    "A model that reads text; ValueError with what to do where it cannot be had, or lacks weights."
+    one_of(("own", "float32"), precision=precision)
     if name == "tiny":
         model, tokenizer = load_tiny()
         return model.to(device), tokenizer
@@ -61,17 +82,30 @@ def open_model(
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         kind = AutoModelForCausalLM if head or writes(config.architectures) else AutoModel
-        model = kind.from_pretrained(where, trust_remote_code=False, use_safetensors=True)
+        how = {"trust_remote_code": False, "use_safetensors": True, "output_loading_info": True}
+        model, info = kind.from_pretrained(where, **how)
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    except Exception as e:  # of a damaged folder: anything
-        if Path(where).is_dir():
-            said = " ".join(str(e).split())[:300]
-            raise ValueError(f"model: expected one with safetensors in {where}, it cannot be opened ({said})") from e
-        raise ValueError(
-            f"model: {name!r} is neither a local folder nor in the Hub's cache nor to be reached; with a network, "
-            f"`hf download {name}` fetches it once (or use the model tiny, which needs none)"
-        ) from e
-    return model.to(device).eval(), tokenizer
+    except Exception as e: raise unopened(name, where, e) from e  # of a damaged folder: anything
+    if lacking := sorted(key for key in info["missing_keys"] if "pooler" not in key):
+        more = f" and {len(lacking) - 3} more" if lacking[3:] else ""
+        named = f"{name} has no {', '.join(lacking[:3])}{more}"
+        raise ValueError(f"model: expected all weights of a {type(model).__name__}, {named}, which would be random")
+    return (model.float() if precision == "float32" else model).to(device).eval(), tokenizer
+
+# %% ../../nbs/29_capture.ipynb #c47da94e
+def precision_of(model: nn.Module) -> str:
+    "In which precision a model computes: that of its weights, or those."
+    kinds = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()})
+    return " and ".join(kinds)
+
+# %% ../../nbs/29_capture.ipynb #0e668848
+def put_before(
+    tokenizer,  # of Hugging Face, or one with `encode`
+) -> list[int]:
+    "The tokens that a tokenizer puts before a text: its BOS, or nothing."
+    whole, bare = tokenizer.encode("a"), tokenizer.encode("a", add_special_tokens=False)
+    places = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
+    return whole[: places[0]] if places else []
 
 # %% ../../nbs/29_capture.ipynb #6b044c8e
 def text_for(
@@ -79,11 +113,15 @@ def text_for(
     tokenizer,  # of the model
     documents: Iterable[str],
     length: int,  # tokens in a sequence, at most
+    bos: bool = False,  # begin every sequence of a model that writes with what the tokenizer puts before a text
 ) -> Iterator[Int[Tensor, "l"]]:
-    "Sequences as the model was trained to read them; ValueError if there is not one."
+    "Documents one after the other in full sequences, or for encoders each by itself; ValueError if there are none."
     if writes([type(model).__name__]):
         def encode(text): return tokenizer.encode(text, add_special_tokens=False, verbose=False)
-        yield from pack(documents, length, encode, tokenizer.eos_token_id)
+        first = torch.tensor(put_before(tokenizer) if bos else [], dtype=torch.long)
+        if bos and not len(first): raise ValueError("bos: expected a tokenizer that puts a token before a text")
+        packed = pack(documents, length - len(first), encode, tokenizer.eos_token_id)
+        yield from (torch.cat([first, sequence]) for sequence in packed) if bos else packed
         return
     at_least(1 + tokenizer.num_special_tokens_to_add(), length=length)
     cut = dict(truncation=True, max_length=length, return_overflowing_tokens=True, verbose=False)
@@ -132,9 +170,11 @@ class CaptureConfig:
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # on disk
     gradients: bool = False  # of the loss, too
     shard: int = 256  # sequences in a shard
+    skip_first: int = 0  # tokens of a sequence whose rows are not kept; the model reads them
 
     def __post_init__(self):
         at_least(1, shard=self.shard)
+        at_least(0, skip_first=self.skip_first)
         one_of(DTYPES, dtype=self.dtype)
         one_of(("output", "input"), side=self.side)
 
@@ -147,6 +187,11 @@ def fingerprint(model: nn.Module) -> str:
         crc = zlib.crc32(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), crc)
     return f"{crc:08x}"
 
+# %% ../../nbs/29_capture.ipynb #bf9207ab
+def kept_tokens(sequences: Iterable[Tensor], config: CaptureConfig) -> Int[Tensor, "r"]:
+    "The tokens whose rows are kept."
+    return torch.cat([sequence[config.skip_first :] for sequence in sequences]).int()
+
 # %% ../../nbs/29_capture.ipynb #ddb88355
 def captured_shards(
     model: PreTrainedModel,
@@ -156,21 +201,23 @@ def captured_shards(
 ) -> list[dict[str, Tensor]]:  # tokens (r,), activations (r, d), and gradients (r, d) if wanted; for each path
     "The tensors of a shard of each store, in the precision of the store."
     paths, first = tuple(config.path for config in configs), configs[0]
-    kept = {path: {"tokens": [torch.cat(sequences).int()]} for path in paths}
+    kept = {path: {"tokens": [kept_tokens(sequences, first)]} for path in paths}
     for start in range(0, len(sequences), at_once):
         tokens, mask = side_by_side(sequences[start : start + at_once])
         seen = capture_several(model, paths, tokens, first.side, first.gradients, mask)
         for path, captured in seen.items():
-            for name, x in rounded(without_padding(captured, mask), replace(first, path=path)).items():
+            wanted = without_padding(captured, mask, first.skip_first)
+            for name, x in rounded(wanted, replace(first, path=path)).items():
                 kept[path].setdefault(name, []).append(x)
     return [{name: torch.cat(parts) for name, parts in kept[path].items()} for path in paths]
 
 # %% ../../nbs/29_capture.ipynb #8c6699bd
-def without_padding(captured: Captured, mask: Int[Tensor, "s l"] | None) -> Captured:
-    "What belongs to tokens, as one long sequence; as it is where there is no padding."
-    if mask is None: return captured
-    if captured.gradients is not None: raise ValueError("sequences: expected one length where gradients are wanted")
-    return Captured(captured.activations[mask.bool().to(captured.activations.device)][None], None)
+def without_padding(captured: Captured, mask: Int[Tensor, "s l"] | None, skip: int = 0) -> Captured:
+    "What belongs to tokens behind the first `skip`, as one long sequence; not flattened where there is no padding."
+    x, g = (None if t is None else t[:, skip:] for t in captured)
+    if mask is None: return Captured(x, g)
+    if g is not None: raise ValueError("sequences: expected one length where gradients are wanted")
+    return Captured(x[mask[:, skip:].bool().to(x.device)][None], None)
 
 # %% ../../nbs/29_capture.ipynb #4f8a24f2
 def rounded(captured: Captured, config: CaptureConfig) -> dict[str, Tensor]:  # (r, d) each
@@ -203,38 +250,61 @@ def capture_manifest(
     config: CaptureConfig,
 ) -> dict:
     "The manifest of the folder, if it is of this model and configuration, or a new one."
-    mine = {"model": getattr(model.config, "name_or_path", ""), "weights": fingerprint(model), **asdict(config)}
+    said = {name: value for name, value in asdict(config).items() if name != "skip_first" or value}
+    mine = {"model": getattr(model.config, "name_or_path", ""), "weights": fingerprint(model), **said}
+    mine["precision"] = precision_of(model)
     manifest = open_manifest(folder, mine, must_agree=asdict(config))
-    check_said(folder / "manifest.json", manifest, {"model": str, "weights": str})
+    check_said(folder / "manifest.json", manifest, {"model": str, "weights": str, "precision?": str})
+    if manifest.setdefault("precision", mine["precision"]) != mine["precision"]:
+        expected = f"a model that computes in {manifest['precision']} as in {folder}"
+        raise ValueError(f"precision: expected {expected}, got {mine['precision']}")
     if manifest["weights"] != mine["weights"]:
         expected = f"{manifest['model']} with weights {manifest['weights']!r} as in {folder}"
         raise ValueError(f"model: expected {expected}, got {mine['weights']!r}")
     return manifest
 
+# %% ../../nbs/29_capture.ipynb #6533cad4
+class Spread:
+    "Sums over rows, float64, that say which share of their variance the first row of each sequence holds."
+
+    def __init__(self): self.counts, self.sums, self.squares = [0, 0], [0.0, 0.0], [0.0, 0.0]  # of all rows, of first
+
+    def add(self, rows: Float[Tensor, "r d"], lengths: list[int]) -> None:
+        "Rows of sequences that have so many, one after the other."
+        ends = torch.tensor([max(0, n) for n in lengths]).cumsum(0)
+        firsts = rows[[start for start, end in zip([0, *ends.tolist()], ends.tolist()) if start < end]]
+        for i, part in enumerate((rows, firsts)):
+            self.counts[i] += len(part)
+            for block in map(Tensor.double, part.split(2**13)):
+                self.sums[i] = self.sums[i] + block.sum(0)
+                self.squares[i] += float(block.square().sum())
+
+    def said(self) -> dict:  # for a manifest; nothing if there were no rows
+        "How many of the rows are first, and how much of the variance is theirs."
+        if not self.counts[0]: return {}
+        mean = self.sums[0] / self.counts[0]  # (d,)
+        around = [q - 2 * float(mean @ s) + n * float(mean @ mean)
+                  for n, s, q in zip(self.counts, self.sums, self.squares)]
+        variance = min(1.0, max(0.0, around[1] / around[0])) if around[0] > 0 else 0.0
+        return {"first_rows": {"rows": self.counts[1] / self.counts[0], "variance": variance}}
+
 # %% ../../nbs/29_capture.ipynb #e7b17f78
 def first_look(
     model: PreTrainedModel,
     configs: list[CaptureConfig],
-    sequences: Iterable[Int[Tensor, "l"]],
-) -> Iterator[Int[Tensor, "l"]]:  # all of them
+    sequences: Iterable[Tensor],  # (l,) each
+) -> Iterator[Tensor]:  # all of them
     "The sequences; ValueError if the modules give nothing that could be captured from the first."
     if len({replace(config, path="") for config in configs}) != 1:
         raise ValueError("stores: expected configurations that differ in their paths alone")
-    source = iter(sequences)
-    head = list(islice(source, 1))
-    if not head: return source
-    twice = torch.stack(head * 2)  # two, to see what is there once for all sequences
-    seen = capture_several(model, tuple(config.path for config in configs), twice, configs[0].side)
-    for path, captured in seen.items():
-        shape = tuple(captured.activations.shape)
-        if shape[:2] == twice.shape: continue
-        raise ValueError(f"path: expected {path} to give a vector for each of {tuple(twice.shape)} tokens, got {shape}")
-    return chain(head, source)
+    for sequence in tried(model, tuple(config.path for config in configs), sequences, configs[0].side):
+        check_tokens(sequence, axes=1)
+        yield sequence
 
 # %% ../../nbs/29_capture.ipynb #ffd9edd8
 def capture_to_stores(
     model: PreTrainedModel,
-    sequences: Iterable[Int[Tensor, "l"]],  # as from `text_for`; the same again where a capture is to go on
+    sequences: Iterable[Tensor],  # (l,) each, as from `text_for`; the same again where a capture is to go on
     stores: Mapping[Path, CaptureConfig],  # folders, made if need be, and what to capture into each
     at_once: int = 16,  # sequences that the model reads at once
     progress: bool = True,  # show a bar on a terminal
@@ -242,21 +312,22 @@ def capture_to_stores(
     "Capture a text into several folders in one pass of the model, or go on with it."
     from tqdm import tqdm
 
-    source = first_look(model, list(stores.values()), sequences)
+    config, source = next(iter(stores.values())), first_look(model, list(stores.values()), sequences)
+    head = list(islice(source, 1))  # which is looked at now
     manifests = {folder: capture_manifest(folder, model, config) for folder, config in stores.items()}
-    done = 0
+    done, source, spreads = 0, chain(head, source), {folder: Spread() for folder in stores}
     with tqdm(unit="seq", desc="capture", disable=None if progress else True) as bar:
-        while part := list(islice(source, next(iter(stores.values())).shard)):
-            tokens = torch.cat(part)
+        while part := list(islice(source, config.shard)):
+            tokens = kept_tokens(part, config)
             lacking = [folder for folder in stores if not holds_tokens(folder, manifests[folder], done, tokens)]
-            configs = [stores[folder] for folder in lacking]
-            shards = captured_shards(model, configs, part, at_once) if lacking else []
+            shards = captured_shards(model, [stores[f] for f in lacking], part, at_once) if lacking else []
             for folder, shard in zip(lacking, shards):
                 manifests[folder]["complete"] = False  # for now
                 add_shard(folder, manifests[folder], done, shard)
+                spreads[folder].add(shard["activations"], [len(s) - config.skip_first for s in part])
             done += 1
             bar.update(len(part))
-    for folder, manifest in manifests.items(): complete(folder, manifest, done)
+    for folder, manifest in manifests.items(): complete(folder, manifest | spreads[folder].said(), done)
     return [Store(folder) for folder in stores]
 
 # %% ../../nbs/29_capture.ipynb #2d2136e0
@@ -280,7 +351,7 @@ def stores_in(
 # %% ../../nbs/29_capture.ipynb #a91eeae6
 def capture_to_store(
     model: PreTrainedModel,
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`; the same again where a capture is to go on
+    sequences: Iterable[Tensor],  # (l,) each, from `pack`; the same again where a capture is to go on
     folder: str | Path,  # made if need be
     config: CaptureConfig,  # what to capture, and how to keep it
     at_once: int = 16,  # sequences that the model reads at once

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from functools import partial
 from inspect import signature
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,15 +21,16 @@ from torch import Tensor, nn
 
 from ..batch import Batch
 from ..checks import one_of
-from ..files import inside, reading
+from ..files import inside, is_path, reading
 from .store import apart, dealt, grouped
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
 
 # %% auto #0
 __all__ = ['Side', 'documents', 'hub_documents', 'pack', 'in_batches', 'module_at', 'hidden_state', 'with_hidden_state',
-           'at_module', 'next_token_loss', 'Captured', 'SeenEnough', 'evaluating', 'read_on', 'Watch',
-           'capture_several', 'logits_of', 'capture', 'refuse_nonfinite', 'finite_rows', 'stream']
+           'at_module', 'next_token_loss', 'Captured', 'SeenEnough', 'evaluating', 'read_on', 'Watch', 'reader_of',
+           'check_tokens', 'capture_several', 'logits_of', 'capture', 'refuse_nonfinite', 'finite_rows', 'tried',
+           'stream']
 
 # %% ../../nbs/12_language.ipynb #1cda857d
 def documents(
@@ -52,6 +53,7 @@ def documents(
 # %% ../../nbs/12_language.ipynb #7b2ee477
 def hub_documents(name: str, split: str, column: str) -> Iterator[str]:
     "The documents of a dataset of the Hugging Face Hub, streamed."
+    if is_path(name): raise ValueError(f"text: expected a file or a folder of .txt files, there is no {name}")
     try: from datasets import load_dataset
     except ImportError as e:
         needed = "data sets of the Hub need the extra: pip install 'mfr[gpt2]'"
@@ -89,7 +91,7 @@ def pack(
 
 # %% ../../nbs/12_language.ipynb #2bdc17a3
 def in_batches(
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
+    sequences: Iterable[Tensor],  # (l,) each, from `pack`
     size: int,  # sequences in a batch, s
 ) -> Iterator[Int[Tensor, "s l"]]:
     "Stack sequences; the last batch may be smaller."
@@ -114,12 +116,15 @@ Side = Literal["output", "input"]
 def hidden_state(
     value: Any,  # what a module takes or gives: a tensor, a tuple, a list, or a mapping
     path: str,  # of the module, for the message
+    shape: tuple[int, ...] | None = None,  # of the text, (s, l), where a list of all its tokens is one, too
 ) -> Float[Tensor, "s l d"]:
     "The first tensor in it."
     if not isinstance(value, Tensor):
         parts = value.values() if hasattr(value, "values") else value
         value = next((part for part in parts if part is not None), None)
-    if isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 3: return value
+    if isinstance(value, Tensor) and value.is_floating_point():
+        if value.ndim == 3: return value
+        if value.ndim == 2 and shape and len(value) == shape[0] * shape[1]: return value.unflatten(0, shape[:2])
     got = type(value).__name__
     if isinstance(value, Tensor): got = f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
     raise ValueError(f"path: expected {path} to handle floats of shape (sequences, tokens, d), got {got}")
@@ -130,11 +135,11 @@ def with_hidden_state(
     new: Float[Tensor, "s l d"],
 ):
     "The same with its first tensor replaced."
-    if isinstance(value, Tensor): return new
-    if isinstance(value, tuple): return (new, *value[1:])
-    if isinstance(value, list): return [new, *value[1:]]
+    if isinstance(value, Tensor): return new if value.ndim == 3 else new.flatten(0, 1)
+    if isinstance(value, tuple): return (with_hidden_state(value[0], new), *value[1:])
+    if isinstance(value, list): return [with_hidden_state(value[0], new), *value[1:]]
     first = next(key for key, part in value.items() if part is not None)
-    value[first] = new
+    value[first] = with_hidden_state(value[first], new)
     return value
 
 # %% ../../nbs/12_language.ipynb #ab4fd14a
@@ -144,20 +149,22 @@ def at_module(
     path: str,  # of the module
     see: Callable[[Float[Tensor, "s l d"]], Tensor | None],  # what it returns takes the tensor's place, unless None
     side: Side = "output",  # of the module
+    shape: tuple[int, ...] | None = None,  # of the text, (s, l), for modules that handle all its tokens in one list
 ) -> Iterator[None]:
     "While it lasts, `see` is called with the tensor whenever the module runs."
     one_of(("output", "input"), side=side)
     module = module_at(model, path)
 
     def after(module, args, output):
-        new = see(hidden_state(output, path))
+        new = see(hidden_state(output, path, shape))
         return None if new is None else with_hidden_state(output, new)
 
     def before(module, args, kwargs):
-        by_name = not args
-        new = see(hidden_state(kwargs.get("hidden_states") if by_name else args[0], path))
+        given = args[0] if args else kwargs.get("hidden_states")
+        new = see(hidden_state(given, path, shape))
         if new is None: return None
-        return ((), kwargs | {"hidden_states": new}) if by_name else ((new, *args[1:]), kwargs)
+        new = with_hidden_state(given, new)
+        return ((), kwargs | {"hidden_states": new}) if not args else ((new, *args[1:]), kwargs)
 
     if side == "output": handle = module.register_forward_hook(after)
     else: handle = module.register_forward_pre_hook(before, with_kwargs=True)
@@ -209,17 +216,18 @@ def read_on(
 class Watch:
     "What hooks have seen of some modules in one run of a model."
 
-    def __init__(self, gradients: bool):
-        self.gradients = gradients
+    def __init__(self, gradients: bool, whole: bool = False):
+        self.gradients, self.whole = gradients, whole  # let the model run to its end?
         self.activations: dict[str, Tensor] = {}
         self.nodes: dict[str, Tensor] = {}  # the same, on the way back from the loss
 
     def see(self, paths: tuple[str, ...], path: str, x: Tensor) -> Tensor | None:
-        "Keep what a module gives; SeenEnough where nothing more is wanted."
-        if path in self.activations: return None  # a module that runs again
+        "Keep what a module gives; SeenEnough where nothing more is wanted; ValueError where it runs again."
+        if path in self.activations:
+            raise ValueError(f"path: expected a module that runs once a text, {path} runs again, as shared layers do")
         self.activations[path] = x.detach() if len(paths) == 1 else x.detach().clone()
         if not self.gradients:
-            if len(self.activations) == len(paths): raise SeenEnough
+            if len(self.activations) == len(paths) and not self.whole: raise SeenEnough
             return None
         torch.set_grad_enabled(True)  # from here on, until `no_grad` ends
         self.nodes[path] = x if x.requires_grad else x.detach().requires_grad_()
@@ -230,27 +238,52 @@ class Watch:
         losses = next_token_loss(logits, tokens).sum()
         return dict(zip(self.nodes, torch.autograd.grad(losses, list(self.nodes.values()))))
 
+# %% ../../nbs/12_language.ipynb #01aba7c2
+def reader_of(model: PreTrainedModel, paths: tuple[str, ...]) -> PreTrainedModel:
+    "The model, or its encoder if it has a decoder besides; ValueError for modules that are not in the encoder."
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False): return model
+    there = set(model.get_encoder().modules())
+    if others := [path for path in paths if module_at(model, path) not in there]:
+        raise ValueError(f"path: expected a module of the encoder, {others[0]} reads the text shifted by a token")
+    return model.get_encoder()
+
+# %% ../../nbs/12_language.ipynb #bcf3cda8
+def check_tokens(
+    tokens: Tensor,
+    axes: int = 2,  # 2 for sequences side by side, 1 for one
+) -> None:
+    "Refuse what are no token ids, or none at all; ValueError."
+    if tokens.ndim == axes and tokens.numel() and not (tokens.is_floating_point() or tokens.is_complex()): return
+    expected = "(sequences, tokens)" if axes == 2 else "(tokens,)"
+    got = f"{tuple(tokens.shape)} of {tokens.dtype}"
+    raise ValueError(f"tokens: expected whole numbers of shape {expected}, at least one, got {got}")
+
 # %% ../../nbs/12_language.ipynb #1379c663
 def capture_several(
     model: PreTrainedModel,
     paths: tuple[str, ...],  # of the modules
-    tokens: Int[Tensor, "s l"],
+    tokens: Tensor,  # (s, l), whole numbers
     side: Side = "output",  # of the modules
     gradients: bool = False,  # of the loss, too
     mask: Int[Tensor, "s l"] | None = None,  # 0 at padding
+    whole: bool = False,  # run the model to its end, so that a module that runs again is found
 ) -> dict[str, Captured]:
     "What each of the modules computes on these tokens, in one pass of the model."
-    tokens = tokens.to(model.device)
-    mask = None if mask is None else mask.to(model.device)
-    watch, given, slopes = Watch(gradients), None, {}
+    check_tokens(tokens)
+    tokens, reader = tokens.to(model.device), reader_of(model, paths)
+    mask, shape = None if mask is None else mask.to(model.device), tuple(tokens.shape)
+    watch, given, slopes = Watch(gradients, whole), None, {}
     with evaluating(model), ExitStack() as hooks:
-        for path in paths: hooks.enter_context(at_module(model, path, partial(watch.see, paths, path), side))
+        for path in paths: hooks.enter_context(at_module(model, path, partial(watch.see, paths, path), side, shape))
         with torch.no_grad():
-            try: given = read_on(model, tokens, mask)
+            try: given = read_on(reader, tokens, mask)
             except SeenEnough: pass
             for path in paths:
-                if path in watch.activations: continue
-                raise ValueError(f"path: expected a module that runs when the model reads text, {path} did not")
+                if (x := watch.activations.get(path)) is None:
+                    raise ValueError(f"path: expected a module that runs when the model reads text, {path} did not")
+                if x.shape[:2] == shape: continue
+                expected = f"expected {path} to give a vector for each of {shape} tokens"
+                raise ValueError(f"path: {expected}, got {tuple(x.shape)}")
             if gradients: slopes = watch.slopes(logits_of(given), tokens)
     return {path: Captured(watch.activations[path], slopes.get(path)) for path in paths}
 
@@ -264,7 +297,7 @@ def logits_of(given: Any) -> Float[Tensor, "s l v"]:
 def capture(
     model: PreTrainedModel,
     path: str,  # of the module
-    tokens: Int[Tensor, "s l"],
+    tokens: Tensor,  # (s, l), whole numbers
     side: Side = "output",  # of the module
     gradients: bool = False,  # of the loss, too
 ) -> Captured:
@@ -289,11 +322,28 @@ def finite_rows(
     found = ((name, x) for name, x in captured._asdict().items() if x is not None)
     return {name: refuse_nonfinite(x, f"{name} of {path}").flatten(0, 1) for name, x in found}
 
+# %% ../../nbs/12_language.ipynb #9310e056
+def tried(
+    model: PreTrainedModel,
+    paths: tuple[str, ...],  # of the modules
+    sequences: Iterable[Tensor],  # (l,) each
+    side: Side = "output",  # of the modules
+) -> Iterator[Tensor]:  # all of them
+    "The sequences; ValueError if the modules do not give, of the first, a row for every token in its order."
+    source = iter(sequences)
+    if (first := next(source, None)) is None: return source
+    check_tokens(first, axes=1)
+    beside = torch.stack([first] * (3 if len(first) == 2 else 2))  # as many as tells sequences from tokens
+    for path, (x, _) in capture_several(model, paths, beside, side, whole=True).items():
+        if (x[0] - x[1]).float().norm() <= 0.05 * x[0].float().norm() or not x.isfinite().all(): continue
+        raise ValueError(f"path: expected {path} to give the same rows for the same sequence, it mixes sequences")
+    return chain([first], source)
+
 # %% ../../nbs/12_language.ipynb #8788c92f
 def stream(
     model: PreTrainedModel,
     path: str,  # of the module
-    sequences: Iterable[Int[Tensor, "l"]],  # from `pack`
+    sequences: Iterable[Tensor],  # (l,) each, from `pack`
     size: int,  # rows in a batch of the training loop, b
     side: Side = "output",  # of the module
     at_once: int = 16,  # sequences that the model reads at once
@@ -302,7 +352,8 @@ def stream(
     gradients: bool = False,  # of the loss, too
 ) -> Iterator[Float[Tensor, "b d"] | Batch]:
     "Batches of activations as the model makes them; with gradients, `Batch`es."
-    captured = (capture(model, path, tokens, side, gradients) for tokens in in_batches(sequences, at_once))
+    batches = in_batches(tried(model, (path,), sequences, side), at_once)
+    captured = (capture(model, path, tokens, side, gradients) for tokens in batches)
     beside = (torch.cat(list(finite_rows(part, path).values()), dim=1) for part in captured)
     rows = dealt(grouped(beside, buffer), size, torch.Generator().manual_seed(seed))
     return (apart(batch, ("x", "gradient") if gradients else ("x",)) for batch in rows)
