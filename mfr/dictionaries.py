@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .data.vectors import Rows, check_rows, in_blocks
+from .foreign import SignedTopK
 from .formats import Directions, layout_of, load_foreign, sae_folders
 from .sae import SAEStack
 
@@ -56,7 +57,7 @@ def sample_of(
 # %% ../nbs/37_dictionaries.ipynb #1131842c
 def is_symmetric(found: SAEStack | Directions) -> bool:
     "Does flipping the sign of a latent leave the SAE unchanged?"
-    if isinstance(found, SAEStack): return bool(getattr(found.rule, "symmetric", False))
+    if isinstance(found, SAEStack): return isinstance(found.rule, SignedTopK)
     return "abstopk" in f"{found.why} {found.metadata.get('architecture', '')}".lower()
 
 # %% ../nbs/37_dictionaries.ipynb #b5f8b93a

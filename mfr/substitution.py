@@ -148,7 +148,9 @@ def substituted(pairs: Pairs, one: Work, other: Work, there: Replaced, back: Rep
     unseen = (one.active[a] == 0) | (other.active[b] == 0)
     def shares(*sums): return torch.stack(sums, 1).masked_fill(unseen[:, None], torch.nan)
     work = torch.stack([one.work[a], other.work[b]], 1)
-    def over_work(*sums): return torch.where(work > 0, shares(*sums) / work, shares(*sums) * 0 + -torch.inf)
+    def over_work(*sums):
+        done = shares(*sums)  # of a latent that does harm, work below 0, a partner is to do the same harm
+        return torch.where(work > 0, done / work, 1 - (done - work).abs() / work.abs().clamp_min(1e-300))
     means, spreads = [], []
     for w, at in ((one, a), (other, b)):
         means.append(w.total[at] / w.rows)

@@ -55,6 +55,8 @@ def test_tokens_of_other_tokenizers():
     test_eq(b"".join(map(byte_level, [1, 2, 3, 4])).decode(), " the—\n")
     sentence_piece = speller(WordPieces(["▁the", "<0xE2>", "é"]))
     test_eq([sentence_piece(i) for i in range(4)], [b" the", b"\xe2", "é".encode(), b"<3>"])
+    word_piece = speller(WordPieces(["##s", "key", "[CLS]"]))
+    test_eq(b"".join(map(word_piece, [2, 1, 0])).decode(), " [CLS] keys")
     test_eq(sorted(byte_table().values()), list(range(256)))
 
 

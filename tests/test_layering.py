@@ -16,7 +16,8 @@ def numbered():
     for path in sorted(LIB.rglob("*.py")):
         head = path.read_text(encoding="utf-8").split("\n", 3)
         source = next((line.split("nbs/")[1] for line in head if "File to edit" in line), None)
-        if source: out[".".join(path.relative_to(LIB.parent).with_suffix("").parts)] = source.split("/")[-1].split("_")[0]
+        module = ".".join(path.relative_to(LIB.parent).with_suffix("").parts)
+        if source: out[module] = source.split("/")[-1].split("_")[0]  # "34", or "34b" behind it
     return out
 
 

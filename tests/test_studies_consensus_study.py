@@ -140,9 +140,11 @@ def test_sign_symmetric_saes_are_found_again_whatever_their_signs(tmp_path):
     for name, own in (("one", stack), ("other", flipped)):
         config = export(own, tmp_path / name, "saelens")[0] / "cfg.json"
         config.write_text(config.read_text().replace('"architecture": "topk"', '"architecture": "abstopk"'))
-    with pytest.warns(UserWarning, match="directions alone"):
-        saes = read_dictionaries([tmp_path / "one", tmp_path / "other"])
-    assert judge(saes).grades["same"].tolist() == [48, 48]
+    saes = read_dictionaries([tmp_path / "one", tmp_path / "other"])
+    assert judge(saes, threshold=0.9).grades["same"].tolist() == [48, 48]
+    rows = torch.randn(400, 32, generator=torch.Generator().manual_seed(0))
+    by_work = judge(saes, rows)
+    assert by_work.grades["same"].tolist() == by_work.grades["latents"].tolist() and by_work.found.absolute
 
 
 def test_cards_show_text_of_both_saes(tmp_path):
