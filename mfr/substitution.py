@@ -101,10 +101,11 @@ def values_at(
 class Replaced:
     "What is left of the work of one SAE's latents when their partners take their place; one number a pair."
 
+    turned: Float[Tensor, "P"] | float = 1.0  # -1 where the decoder rows of a sign-symmetric pair are opposite
     own: Float[Tensor, "P"] | float = 0.0  # with the partner's own activation
     direction: Float[Tensor, "P"] | float = 0.0  # with the partner's direction and the latent's activation
     both: Float[Tensor, "P"] | float = 0.0  # rows in which both are active
-    product: Float[Tensor, "P"] | float = 0.0  # sum of the products of both activations
+    product: Float[Tensor, "P"] | float = 0.0  # of both activations, summed; negated where rows are opposite
 
 # %% ../nbs/34b_substitution.ipynb #3f88584c
 def add_replaced(
@@ -123,7 +124,9 @@ def add_replaced(
     cosine = (one.D[latents] * other.D[partners]).sum(1)
     beside = cosine.new_zeros(len(one.D)).index_copy(0, latents, cosine)[code.latents]
     u = dot_pairs(code._replace(latents=p, shape=other.code.shape), one.error[None], other.D[None]) + a * beside
-    found = {"own": 2 * b * u - b * b, "direction": 2 * a * u - a * a, "both": (b != 0).to(a), "product": a * b}
+    found = {"own": 2 * b * u - b * b, "direction": 2 * a * u - a * a}
+    found |= {"both": (b != 0).to(a), "product": a * b * beside.sign()}
+    replaced.turned = cosine.sign().double().cpu()
     for name, numbers in found.items():
         setattr(replaced, name, getattr(replaced, name) + per_latent(code, numbers)[latents.cpu()])
 
@@ -155,7 +158,7 @@ def substituted(pairs: Pairs, one: Work, other: Work, there: Replaced, back: Rep
     for w, at in ((one, a), (other, b)):
         means.append(w.total[at] / w.rows)
         spreads.append((w.square[at] / w.rows - means[-1] ** 2).clamp_min(0).sqrt())
-    covariance, scale = there.product / one.rows - means[0] * means[1], spreads[0] * spreads[1]
+    covariance, scale = there.product / one.rows - means[0] * means[1] * there.turned, spreads[0] * spreads[1]
     correlation = torch.where(scale > 0, covariance / scale.clamp_min(1e-300), 0).masked_fill(unseen, torch.nan)
     overlap = there.both / (one.active[a] + other.active[b] - there.both)
     return Substituted(over_work(there.own, back.own), over_work(there.direction, back.direction), correlation, overlap)

@@ -136,7 +136,7 @@ def test_sign_symmetric_saes_are_found_again_whatever_their_signs(tmp_path):
 
     stack = hardly_trained(0)
     flipped = copy.deepcopy(stack)
-    flipped.W.data[0, :24] *= -1
+    for p in (flipped.W, flipped.c): p.data[0, :24] *= -1
     for name, own in (("one", stack), ("other", flipped)):
         config = export(own, tmp_path / name, "saelens")[0] / "cfg.json"
         config.write_text(config.read_text().replace('"architecture": "topk"', '"architecture": "abstopk"'))
@@ -145,6 +145,7 @@ def test_sign_symmetric_saes_are_found_again_whatever_their_signs(tmp_path):
     rows = torch.randn(400, 32, generator=torch.Generator().manual_seed(0))
     by_work = judge(saes, rows)
     assert by_work.grades["same"].tolist() == by_work.grades["latents"].tolist() and by_work.found.absolute
+    assert by_work.kept[0, 1].correlation.min() > 0.999
 
 
 def test_cards_show_text_of_both_saes(tmp_path):
