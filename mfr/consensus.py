@@ -77,8 +77,9 @@ def consensus_of(
 ) -> Consensus:
     "Join the pairs that are the same; a latent in none of them is a cluster of its own."
     lives = [(i, a) for i, own in enumerate(rows) for a in own.any(1).nonzero().flatten().tolist()]
-    clusters = _with_singles(joined_pairs(found.closest_first()), lives)
-    loose = _with_singles(joined_pairs(found.loosened().closest_first()), lives)
+    near = found.closest_first()
+    clusters = _with_singles(joined_pairs(near), lives)  # joined first in families too: no cluster is divided
+    loose = _with_singles(joined_pairs([*near, *found.loosened().closest_first()]), lives)
     family_of = {at: number for number, cluster in enumerate(loose) for at in cluster.items()}
     family = torch.tensor([family_of[next(iter(cluster.items()))] for cluster in clusters], dtype=torch.long)
     members = torch.full((len(clusters), len(rows)), -1)

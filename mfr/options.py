@@ -127,7 +127,7 @@ GROUPS = {
     "data": (
         "stacks", "path", "activations", "tensor", "rows", "model", "side", "text", "tokens", "length", "at_once",
         "dtype", "source", "subjects", "data", "simulation", "eeg", "readout", "decibel",
-        "test_rows", "test_sequences", "held_out", "held_out_windows",
+        "test_rows", "test_sequences", "held_out", "held_out_windows", "plant",
     ),
     "model": ("d_hidden", "k", "n", "select", "zipf", "beta", "tied", "relu", "decoder_bias"),
     "training": (
@@ -135,7 +135,7 @@ GROUPS = {
     ),
     "run": (
         "preset", "file", "arms", "seeds", "seed", "out", "device", "overwrite", "resume", "save_every", "track",
-        "json", "pca_rows", "features", "steer", "denoising", "trials", "threshold", "level", "to", "anyway",
+        "json", "pca_rows", "features", "steer", "denoising", "trials", "threshold", "level", "cards", "to", "anyway",
         "sizes", "rounds", "warm", "compare", "whole", "growth",
     ),
 }  # fmt: skip

@@ -22,7 +22,7 @@ from ..files import check_said, is_path, reading
 from mfr.data.language import (
     Captured, Side, capture_several, check_tokens, finite_rows, pack, refuse_nonfinite, tried,
 )
-from .store import Store, add_shard, intact, open_manifest, save_manifest
+from .store import Shards, Store, add_shard, intact, open_manifest, save_manifest
 from .tiny_gpt2 import load_tiny
 
 if TYPE_CHECKING: from transformers import PreTrainedModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING: from transformers import PreTrainedModel
 # %% auto #0
 __all__ = ['DTYPES', 'GRADIENT_DTYPES', 'writes', 'folder_of', 'unopened', 'open_model', 'precision_of', 'put_before', 'text_for',
            'at_most', 'Padded', 'side_by_side', 'CaptureConfig', 'fingerprint', 'kept_tokens', 'captured_shards',
-           'without_padding', 'rounded', 'holds_tokens', 'capture_manifest', 'Spread', 'first_look',
+           'without_padding', 'rounded', 'holds_tokens', 'capture_manifest', 'Spread', 'first_look', 'StoredSpread',
            'capture_to_stores', 'complete', 'stores_in', 'capture_to_store']
 
 # %% ../../nbs/29_capture.ipynb #3ad7375b
@@ -301,6 +301,31 @@ def first_look(
         check_tokens(sequence, axes=1)
         yield sequence
 
+# %% ../../nbs/29_capture.ipynb #d205adf7
+class StoredSpread:
+    "The `Spread` of a store, shard by shard; shards of earlier calls are read again where it must be known."
+
+    def __init__(self, folder: Path, manifest: dict):
+        self.folder, self.manifest, self.spread = folder, manifest, Spread()
+        self.waiting: list[tuple[int, list[int]]] = []  # number of a shard, lengths of its sequences
+
+    def pass_by(self, number: int, lengths: list[int]) -> None: self.waiting.append((number, lengths))
+
+    def catch_up(self, last: Tensor | None = None) -> None:  # activations of the last shard, where they are at hand
+        "Add all shards that were passed by."
+        shards = Shards(self.folder, self.manifest["shards"])
+        for number, lengths in self.waiting:
+            here = last is not None and number == self.waiting[-1][0]
+            self.spread.add(last if here else shards.read(number), lengths)
+        self.waiting = []
+
+    def said(self) -> dict:
+        "For the manifest: as it stands there if nothing was added."
+        known = self.manifest.get("first_rows")
+        if known and self.manifest.get("complete") and not self.spread.counts[0]: return {"first_rows": known}
+        self.catch_up()
+        return self.spread.said()
+
 # %% ../../nbs/29_capture.ipynb #ffd9edd8
 def capture_to_stores(
     model: PreTrainedModel,
@@ -315,7 +340,7 @@ def capture_to_stores(
     config, source = next(iter(stores.values())), first_look(model, list(stores.values()), sequences)
     head = list(islice(source, 1))  # which is looked at now
     manifests = {folder: capture_manifest(folder, model, config) for folder, config in stores.items()}
-    done, source, spreads = 0, chain(head, source), {folder: Spread() for folder in stores}
+    done, source, spreads = 0, chain(head, source), {f: StoredSpread(f, manifest) for f, manifest in manifests.items()}
     with tqdm(unit="seq", desc="capture", disable=None if progress else True) as bar:
         while part := list(islice(source, config.shard)):
             tokens = kept_tokens(part, config)
@@ -324,7 +349,8 @@ def capture_to_stores(
             for folder, shard in zip(lacking, shards):
                 manifests[folder]["complete"] = False  # for now
                 add_shard(folder, manifests[folder], done, shard)
-                spreads[folder].add(shard["activations"], [len(s) - config.skip_first for s in part])
+            for spread in spreads.values(): spread.pass_by(done, [len(s) - config.skip_first for s in part])
+            for folder, shard in zip(lacking, shards): spreads[folder].catch_up(shard["activations"])
             done += 1
             bar.update(len(part))
     for folder, manifest in manifests.items(): complete(folder, manifest | spreads[folder].said(), done)
