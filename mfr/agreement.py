@@ -171,7 +171,7 @@ class Agreement(NamedTuple):
         return any(pairs.kept is not None for pairs in self.pairs.values())
 
     def is_same(self, pairs: Pairs) -> Bool[Tensor, "P"]:
-        "Which pairs are the same: beyond chance, and each latent keeps the other's work, or the cosine says so."
+        "Each latent keeps the other's work, and their cosine is beyond chance or `SAME_COSINE`; or the cosine decides."
         if pairs.kept is None: return pairs.cosines >= self.threshold
         return (pairs.cosines >= min(self.beyond, SAME_COSINE)) & (pairs.kept >= SAME_WORK)  # NaN, unseen: not the same
 
@@ -208,7 +208,8 @@ class Agreement(NamedTuple):
 def definition(found: Agreement) -> str:
     "What *same* means for these pairs, as part of a sentence."
     if found.by_work: return f"substitution keeps {SAME_WORK:.0%} of their work or more, both ways"
-    return f"decoder cosine {found.threshold:.2f} or more; rows would show what each latent does (--activations)"
+    if math.isfinite(found.threshold): return f"decoder cosine {found.threshold:.2f} or more"
+    return "decoder cosine beyond chance, which no pair has"
 
 # %% ../nbs/34_agreement.ipynb #9925cd56
 ASKED = 2048  # rows of a dictionary that look for a partner by chance
@@ -250,16 +251,18 @@ def find_pairs(
     rows: Sequence[Float[Tensor, "_ d"]],  # unit rows of each dictionary
     threshold: float | None = None,  # cosine from which on pairs are the same; by default `SAME_COSINE`
     level: float = 0.01,  # share of the pairs beyond chance that may be there by chance
-    absolute: bool = False,  # compare absolute cosines, for sign-symmetric SAEs
+    absolute: bool | Sequence[bool] = False,  # compare absolute cosines, of sign-symmetric SAEs; one for all, or each
 ) -> Agreement:
     "The pairs of each two dictionaries, the chance level, and the cosine from which on pairs are the same."
     every = combinations(range(len(rows)), 2)
-    pairs = {(i, j): mutual_nearest(rows[i], rows[j], absolute=absolute) for i, j in every}
-    def meet(i, j, seed): return met_by_chance(rows[i], rows[j], seed, absolute)
+    symmetric = [absolute] * len(rows) if isinstance(absolute, bool) else absolute
+    def turned(i, j): return symmetric[i] or symmetric[j]
+    pairs = {(i, j): mutual_nearest(rows[i], rows[j], absolute=turned(i, j)) for i, j in every}
+    def meet(i, j, seed): return met_by_chance(rows[i], rows[j], seed, turned(i, j))
     chance = by_chance(len(rows), meet)
     beyond = threshold_beyond(chance, torch.cat([two.cosines for two in pairs.values()]), level)
-    if threshold is None: return Agreement(pairs, max(SAME_COSINE, beyond), beyond, chance, absolute)
-    return Agreement(pairs, threshold, min(beyond, threshold), chance, absolute)
+    if threshold is None: return Agreement(pairs, max(SAME_COSINE, beyond), beyond, chance, any(symmetric))
+    return Agreement(pairs, threshold, min(beyond, threshold), chance, any(symmetric))
 
 # %% ../nbs/34_agreement.ipynb #92755e2d
 def correlations(

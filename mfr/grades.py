@@ -31,7 +31,7 @@ def _line(found: Agreement, pairs: Pairs, alive: Bool[Tensor, "f"]) -> dict[str,
     def many(which): return int(live[pairs.rows[which].cpu()].sum())
     counts = {"same": many(found.is_same(pairs)), "related": many(found.is_related(pairs))}
     counts["alone"] = int(live.sum()) - sum(counts.values())
-    total = max(1, int(live.sum()))
+    total = int(live.sum()) or float("nan")  # an SAE none of whose latents fires has no shares
     line = {"latents": int(live.sum()), "unseen": int((~live).sum())} | counts
     line |= {f"{name}, share": number / total for name, number in counts.items()}
     return line | {f"cosine {c}": many(pairs.cosines >= c) for c in (0.5, 0.7, 0.9)}
@@ -65,6 +65,8 @@ def grade_table(
             if works and kept:
                 same = found.is_same(pairs)
                 line |= _weighted(works[here], pairs.only(same), kept[i, j].kept[:, int(back)][same.cpu()])
+            if not (alive[here].any() and alive[other].any()):  # an SAE of which nothing fires has no shares
+                line |= dict.fromkeys((name for name in line if "," in name or name == "work done again"), float("nan"))
             lines.append(line)
     return pd.DataFrame(lines)
 

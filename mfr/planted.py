@@ -38,7 +38,7 @@ from .train import fit
 # %% auto #0
 __all__ = ['LOOKED', 'Plant', 'rows_in', 'spread_evenly', 'Planted', 'GaussianNull', 'judged_consensus', 'planted_features',
            'near_planted', 'shared_by_cosine', 'planted_truth', 'weakest_found', 'planted_in_words', 'figure_planted',
-           'recall_table', 'planted_sentence', 'planted_numbers', 'planted_part', 'with_planted']
+           'recall_table', 'of_first_arm', 'planted_sentence', 'planted_numbers', 'planted_part', 'with_planted']
 
 # %% ../nbs/59d_planted.ipynb #0a21d7c8
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def planted_features(source: Planted, stack: SAEStack, consensus: Consensus, pro
     best, at = nearest(P.cpu(), consensus.directions)
     has = (best >= SAME_COSINE).numpy()
     frame = pd.DataFrame({"feature": range(len(P)), "frequency": source.frequency, "magnitude": source.magnitude})
-    frame["energy"] = frame["frequency"] * frame["magnitude"] ** 2
+    frame["energy"] = frame["frequency"] * frame["magnitude"] ** 2 * 13 / 12  # sizes are magnitude times U(.5, 1.5)
     frame["members"] = (near >= SAME_COSINE).sum(1).cpu().numpy()
     frame["support"] = np.where(has, consensus.support[at].numpy(), 0)
     return frame.assign(cosine=near.max(1).values.cpu().numpy(), probability=np.where(has, probability[at], np.nan))
@@ -225,7 +225,8 @@ def planted_in_words(features: pd.DataFrame, n: int) -> str:
     "Recall in a sentence or two."
     one, all_of_them = features["members"].mean() / n, (features["members"] == n).mean()
     many = features["feature"].nunique()
-    said = f"Of {many:,} planted features one SAE recovers {one:.0%}, all {n} recover {all_of_them:.0%}"
+    features_planted = f"{many:,} planted feature{'s' * (many > 1)}"
+    said = f"Of {features_planted} one SAE recovers {one:.0%}, all {n} recover {all_of_them:.0%}"
     energy = weakest_found(features, n)
     if not energy == energy: return f"{said}; no strength is found by all in nine of ten cases."
     return (f"{said}. All {n} find nine in ten of those that hold {energy:.1e} of the variance or more: in 1% of the "
@@ -250,29 +251,36 @@ def figure_planted(features: pd.DataFrame, n: int) -> plt.Figure:
 # %% ../nbs/59d_planted.ipynb #57c79823
 def recall_table(features: pd.DataFrame) -> pd.DataFrame:
     "Share recovered by one SAE, by thirds of frequency and of magnitude."
-    def thirds(values): return pd.qcut(values.rank(method="first"), 3, labels=["low", "middle", "high"])
+    names = ["low", "middle", "high"][: max(1, min(3, len(features)))]
+    def thirds(values): return pd.qcut(values.rank(method="first"), len(names), labels=names)
     n = features.attrs.get("n") or max(1, features["members"].max())
     table = (features["members"] / n).groupby([thirds(features["frequency"]), thirds(features["magnitude"])],
                                               observed=True).mean().unstack()
     return table.rename_axis("frequency").rename(columns=lambda name: f"magnitude {name}").reset_index()
 
+# %% ../nbs/59d_planted.ipynb #a8e63125
+def of_first_arm(result: Result, level: str) -> pd.DataFrame:
+    "The rows of the first plain arm; the CSV files have all."
+    frame = result.frames[level]
+    return frame[frame["arm"] == frame["arm"].iloc[0]]
+
 # %% ../nbs/59d_planted.ipynb #72a7145a
 def planted_sentence(result: Result) -> str:
     "Recall of a run's planted features."
-    features = result.frames["planted"]
+    features = of_first_arm(result, "planted")
     return planted_in_words(features, result.study.arms[features["arm"].iloc[0]].sae.n)
 
 # %% ../nbs/59d_planted.ipynb #4ecf4ab4
 def planted_numbers(result: Result) -> dict[str, float]:
     "Recall, the weakest found, precision by support and the controls, under flat keys; means over seeds."
-    features = result.frames["planted"]
+    features = of_first_arm(result, "planted")
     n = result.study.arms[features["arm"].iloc[0]].sae.n
     out = {"planted/recall of one": float(features["members"].mean() / n)}
     out["planted/energy found"] = weakest_found(features, n)
     out["planted/recall of all"] = float((features["members"] == n).mean())
-    near = result.frames["near planted"].groupby("support")[["clusters", "true"]].sum()
+    near = of_first_arm(result, "near planted").groupby("support")[["clusters", "true"]].sum()
     out |= {f"planted/precision of support {s}": row["true"] / row["clusters"] for s, row in near.iterrows()}
-    controls = result.frames["planted beside"].groupby("rows").mean(numeric_only=True)
+    controls = of_first_arm(result, "planted beside").groupby("rows").mean(numeric_only=True)
     controls = controls.drop(columns="seed", errors="ignore")
     return out | {f"rows {rows}/{q}": float(v) for rows, line in controls.iterrows() for q, v in line.items()}
 
@@ -280,14 +288,15 @@ def planted_numbers(result: Result) -> dict[str, float]:
 def planted_part(result: Result) -> list[Part]:  # nothing without planted features
     "What was found of planted features, and the controls."
     if "planted" not in result.frames: return []
-    features = result.frames["planted"]
-    arm = features["arm"].iloc[0]
+    arm = result.frames["planted"]["arm"].iloc[0]
+    features = of_first_arm(result, "planted")
     n = result.study.arms[arm].sae.n
     features.attrs["n"] = n
     text = f"{planted_in_words(features, n)} {arm}; each point is a planted feature."
-    near = result.frames["near planted"].groupby("support")[["clusters", "true"]].sum().iloc[::-1].reset_index()
+    near = of_first_arm(result, "near planted").groupby("support")[["clusters", "true"]].sum().iloc[::-1].reset_index()
     near["precision"] = near["true"] / near["clusters"]
-    beside = result.frames["planted beside"].drop(columns=["arm", "seed"], errors="ignore").groupby("rows", sort=False)
+    beside = of_first_arm(result, "planted beside").drop(columns=["arm", "seed"], errors="ignore")
+    beside = beside.groupby("rows", sort=False)
     controls = beside.mean().reset_index()
     known = features.dropna(subset="probability").groupby("support")["probability"].mean().reset_index()
     what = "Of the features within a cosine of .5 of a planted one: how many are it, from .8 on."
@@ -315,7 +324,7 @@ def with_planted(
         inner = study.source(seed) if callable(study.source) else study.source
         return Planted(inner, Plant(number, seed=seed), study.batch_size)
     sections = (*study.sections[:1], planted_part, *study.sections[1:])
-    notes = (*study.notes, f"{number:,} known features were planted in the rows.")
+    notes = (*study.notes, f"{number:,} known feature{'s' * (number > 1)} planted in the rows.")
     def conclusion(result): return f"{study.conclusion(result)} {planted_sentence(result)}"
     def numbers(result): return dict(study.numbers(result) if study.numbers else {}) | planted_numbers(result)
     measures = (*study.measures, planted_truth)

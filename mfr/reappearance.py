@@ -72,7 +72,9 @@ def fit_found_again(
     left_out: pd.DataFrame,  # from `leave_one_out`
 ) -> FoundAgain:  # ValueError for fewer than two other dictionaries
     "Fit the model to features of the other dictionaries, and whether the left-out one has them."
-    if left_out["others"].max() < 2: raise ValueError("left_out: expected at least 3 SAEs, got 2")
+    if left_out.empty: raise ValueError("left_out: expected features of other SAEs, got none")
+    left_out = left_out[left_out["others"] >= 2]
+    if left_out.empty: raise ValueError("left_out: expected at least 3 SAEs, got 2")
     X, y = predictors(left_out), left_out["found"].to_numpy(float)
     mean, scale = X.mean(0), X.std(0)
     mean[0], scale[scale == 0] = 0, 1
@@ -88,6 +90,7 @@ def cross_validated(
     left_out: pd.DataFrame,  # from `leave_one_out`; with a column "seed" those of several repetitions
 ) -> pd.DataFrame:  # the same rows with `probability`, and `by support`: the share of the support alone
     "Predict the features that each left-out member judged from those that the other members judged."
+    left_out = left_out[left_out["others"] >= 2]
     fold = left_out["left out"].astype(str) + "/" + left_out.get("seed", pd.Series(0, left_out.index)).astype(str)
     parts = []
     for name in dict.fromkeys(fold):

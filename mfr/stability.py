@@ -67,6 +67,7 @@ def leave_one_out(
     if len(set(groups)) < 2: raise ValueError("groups: expected dictionaries of at least 2 groups, got 1")
     found, parts = found or find_pairs(rows, threshold), []
     for i, group in enumerate(groups):
+        if not rows[i].any(): continue  # no latent of it fires: it has no say
         apart = found.without([j for j, g in enumerate(groups) if g == group])
         others = consensus_of([own * (g != group) for own, g in zip(rows, groups)], apart)
         columns = described(others, apart, density, works) | {"others": sum(g != group for g in groups)}
@@ -115,9 +116,11 @@ def reappearance(
     from scipy.stats import binomtest
 
     repeated = left_out.get("seed", pd.Series(0, left_out.index))
-    dictionaries = left_out.groupby(repeated)["left out"].nunique().mean()
+    if "others" not in left_out: left_out = left_out.assign(others=left_out["support"].max())
+    others = left_out.groupby([repeated.rename("repeated"), "left out"])["others"].first()
     lines = []
     for support, part in left_out.groupby("support"):
+        dictionaries = (others >= support).groupby("repeated").sum().mean()  # those that may be left out for it
         many = max(1, round(len(part) / dictionaries))  # features, of all repetitions
         share = part["found"].mean()
         low, high = binomtest(round(share * many), many).proportion_ci(method="wilson")

@@ -78,7 +78,7 @@ def add_work(work: Work, seen: Seen, target: Float[Tensor, "b d"]) -> None:
     along = dot_pairs(code, error[None], D[None])  # (P,)
     work.rows += b
     work.active = work.active + per_latent(code, torch.ones_like(a))
-    work.total, work.square = work.total + per_latent(code, a), work.square + per_latent(code, a * a)
+    work.total, work.square = work.total + per_latent(code, a), work.square + per_latent(code, a.double().square())
     work.work = work.work + per_latent(code, 2 * a * along + a * a)
     work.error += error.double().square().sum().item()
 
@@ -125,7 +125,7 @@ def add_replaced(
     beside = cosine.new_zeros(len(one.D)).index_copy(0, latents, cosine)[code.latents]
     u = dot_pairs(code._replace(latents=p, shape=other.code.shape), one.error[None], other.D[None]) + a * beside
     found = {"own": 2 * b * u - b * b, "direction": 2 * a * u - a * a}
-    found |= {"both": (b != 0).to(a), "product": a * b * beside.sign()}
+    found |= {"both": (b != 0).to(a), "product": a.double() * b * beside.sign()}
     replaced.turned = cosine.sign().double().cpu()
     for name, numbers in found.items():
         setattr(replaced, name, getattr(replaced, name) + per_latent(code, numbers)[latents.cpu()])
@@ -159,7 +159,8 @@ def substituted(pairs: Pairs, one: Work, other: Work, there: Replaced, back: Rep
         means.append(w.total[at] / w.rows)
         spreads.append((w.square[at] / w.rows - means[-1] ** 2).clamp_min(0).sqrt())
     covariance, scale = there.product / one.rows - means[0] * means[1] * there.turned, spreads[0] * spreads[1]
-    correlation = torch.where(scale > 0, covariance / scale.clamp_min(1e-300), 0).masked_fill(unseen, torch.nan)
+    correlation = torch.where(scale > 0, covariance / scale.clamp_min(1e-300), 0).clamp(-1, 1)
+    correlation = correlation.masked_fill(unseen, torch.nan)
     overlap = there.both / (one.active[a] + other.active[b] - there.both)
     return Substituted(over_work(there.own, back.own), over_work(there.direction, back.direction), correlation, overlap)
 
@@ -251,13 +252,14 @@ class GradedSAEs(NamedTuple):
 # %% ../nbs/34b_substitution.ipynb #e00719e5
 def grade_saes(
     stacks: Sequence[SAEStack],  # members count as SAEs of their own, in order
-    batches: Sequence[Any],  # rows in any form that `mfr.batch` knows, not seen in training; read twice
+    batches: Iterable[Any],  # rows in any form that `mfr.batch` knows, not seen in training; all are held
     threshold: float | None = None,  # cosine that decides instead of the work kept
     level: float = 0.01,  # share of the pairs beyond chance that may be there by chance
-    absolute: bool = False,  # compare absolute cosines, for sign-symmetric SAEs
+    absolute: bool | Sequence[bool] = False,  # compare absolute cosines, of sign-symmetric SAEs
     dead: bool = False,  # pair latents that never fire on the rows, too
 ) -> GradedSAEs:  # ValueError without rows, and for SAEs of different widths of input
     "Pair the latents of each two SAEs, and grade the pairs by the work that they keep in each other's place."
+    batches = [item for item in batches if len(item[0] if isinstance(item, (tuple, list)) else item)]
     observed = observe_saes(stacks, batches)
     D = [rows.detach() for stack in stacks for rows in stack.decoder]
     rows = as_dictionaries(D, None if dead else observed.alive)

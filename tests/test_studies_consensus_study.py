@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mfr.agreement import find_pairs
 from mfr.dictionaries import read_dictionaries
 from mfr.sae import SAEConfig
 from mfr.sae import SAEStack
@@ -180,3 +181,27 @@ def test_what_cannot_be_compared_leaves_nothing_behind(tmp_path):
         with pytest.raises(ValueError, match=words):
             run_consensus(ConsensusStudy(stacks), RunOptions(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_groups_of_different_sizes_and_silent_saes_have_a_report(tmp_path):
+    "A stack beside single SAEs; an SAE of which no latent fires is left out of every mean."
+    for i in range(2): save(hardly_trained(i, i), tmp_path / f"sae-{i}")
+    save(hardly_trained(5, n=4), tmp_path / "stack")
+    silent = hardly_trained(7)
+    silent.c.data.fill_(-1e4)
+    save(silent, tmp_path / "silent")
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(200, 32)).astype(np.float32))
+    names = ("stack", "sae-0"), ("silent", "sae-0"), ("silent", "sae-0", "sae-1")
+    for number, chosen in enumerate(names):
+        study = ConsensusStudy(tuple(tmp_path / name for name in chosen), tmp_path / "rows.npy")
+        run_consensus(study, RunOptions(tmp_path / f"run-{number}"))
+        assert (tmp_path / f"run-{number}" / "report.html").exists()
+    grades = pd.read_csv(tmp_path / "run-2" / "grades.csv").set_index(["SAE", "in"])
+    assert grades["same, share"].isna().sum() == 4 and grades.loc[("sae-0", "sae-1"), "same, share"] >= 0
+
+
+def test_a_symmetric_sae_changes_nothing_between_two_others():
+    "Opposite dictionaries are not the same because a third one is sign-symmetric."
+    U = unit(torch.randn(60, 32, generator=torch.Generator().manual_seed(0)))
+    found = find_pairs([U, -U, U], 0.9, absolute=[False, False, True])
+    assert [len(pairs.rows) for pairs in found.same().values()] == [0, 60, 60]

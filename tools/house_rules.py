@@ -23,6 +23,7 @@ LONG_LINES: dict[str, str] = {}
 
 # notebook or module -> why it may be so
 LONG_NOTEBOOKS: dict[str, str] = {
+    "69_consensus_study": "the verdict of one command with the sentences, tables and cards of its one report",
     "16_recordings": "guards, the header of EDF, gaps and rates belong to reading, and no lower number is free",
 }
 SAME_NAMES: dict[str, str] = {}

@@ -167,8 +167,8 @@ def verdict(table: pd.DataFrame) -> str:
     coded = table.dropna(subset="FVU") if "FVU" in table else table[:0]
     if len(coded) < 2: return "Fewer than two of these SAEs have codes that are computed here."
     best, worst = coded.iloc[0], coded.iloc[-1]
-    said = f"{best['SAE']} leaves the least variance unexplained, {best['FVU']:.4f} at L0 {best['L0']:.1f}"
-    said += f", {worst['SAE']} the most, {worst['FVU']:.4f} at L0 {worst['L0']:.1f}."
+    said = f"{best['SAE']} leaves the least variance unexplained, {best['FVU']:.4g} at L0 {best['L0']:.1f}"
+    said += f", {worst['SAE']} the most, {worst['FVU']:.4g} at L0 {worst['L0']:.1f}."
     same = f" Of their latents {table['same'].min():.0%} to {table['same'].max():.0%} are the same in another one"
     said += f"{same} ({table.attrs.get('same', 'decoder cosine')})."
     return " ".join([said, *warnings_of(coded, table.attrs.get("heavy", 0.0))])

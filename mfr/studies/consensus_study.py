@@ -24,15 +24,16 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['WIDER', 'COPY', 'SHOWN', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of', 'headline',
-           'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of', 'two_by_two',
-           'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of', 'add_found_again',
-           'add_rows', 'with_mean', 'chance_in_words', 'add_probability', 'card_text', 'chosen_features', 'two_latents',
-           'cards_of', 'contexts_for', 'run_consensus', 'metrics_of']
+__all__ = ['WIDER', 'SPLIT', 'COPY', 'SHOWN', 'CONTEXTS', 'ConsensusStudy', 'rows_for', 'Verdict', 'judge', 'split_of',
+           'headline', 'bad_fit', 'split_in_words', 'by_density', 'pair_numbers', 'features_of', 'agreement_of',
+           'two_by_two', 'doubts', 'notes_of', 'figure_chance', 'figure_work', 'figure_support', 'report_of',
+           'add_found_again', 'add_rows', 'with_mean', 'least_cosine', 'chance_in_words', 'add_probability',
+           'card_text', 'chosen_features', 'two_latents', 'cards_of', 'contexts_for', 'run_consensus', 'metrics_of']
 
 # %% ../../nbs/69_consensus_study.ipynb #ec437b57
 from ..checks import at_least, between
-from ..agreement import SAME_WORK, Agreement, Pairs, also_nearest, as_dictionaries, definition, find_pairs
+from ..agreement import SAME_COSINE, SAME_WORK, Agreement, Pairs, also_nearest, as_dictionaries
+from ..agreement import definition, find_pairs
 from ..cards import Card, Side, apart, cards_page, contexts_of, strongest, text_of
 from ..consensus import Consensus, consensus_of
 from ..data.vectors import Rows, in_blocks
@@ -62,7 +63,8 @@ class ConsensusStudy:
     cards: int = 200  # features with a card in the report, half of them of the lowest support
 
     def __post_init__(self):
-        at_least(1, stacks=len(self.stacks), rows=self.rows)
+        at_least(1, stacks=len(self.stacks))
+        at_least(2, rows=self.rows)
         at_least(0, cards=self.cards)
         between(0, 1, level=self.level, **({} if self.threshold is None else {"threshold": self.threshold}))
 
@@ -99,7 +101,7 @@ def judge(
     observed = kept = None
     saes = [own.sae for own in dictionaries if own.sae is not None]
     batches = [] if sample is None else list(in_blocks(sample, 1000))
-    how = threshold, level, any(own.symmetric for own in dictionaries)
+    how = threshold, level, [own.symmetric for own in dictionaries]
     if batches and len(saes) == len(dictionaries): rows, found, observed, kept = grade_saes(saes, batches, *how)
     else: found = find_pairs(rows := as_dictionaries([own.rows for own in dictionaries]), *how)
     groups = [own.group for own in dictionaries]
@@ -114,6 +116,7 @@ def judge(
 
 # %% ../../nbs/69_consensus_study.ipynb #03697619
 WIDER = 1.5  # ratio of widths from which on a report looks for split features
+SPLIT = 0.5  # cosine from which on a latent may be a part of another, where chance reaches higher
 
 
 def split_of(
@@ -121,9 +124,10 @@ def split_of(
     batches: Sequence[Tensor],
 ) -> dict[tuple[int, int], Split]:
     "What several latents of a wider SAE do together in the place of one; nothing without rows."
-    if observed is None or not np.isfinite(found.beyond): return {}
+    if observed is None: return {}
     wide = {(i, j) for two in found.pairs for i, j in (two, two[::-1]) if len(rows[j]) >= WIDER * len(rows[i])}
-    owner = {(i, j): owners(rows[i], rows[j], found.beyond) for i, j in sorted(wide)}
+    near = min(found.beyond, SPLIT)
+    owner = {(i, j): owners(rows[i], rows[j], near) for i, j in sorted(wide)}
     return split_work(saes, observed, batches, owner) if owner else {}
 
 # %% ../../nbs/69_consensus_study.ipynb #91871ab5
@@ -131,7 +135,8 @@ def headline(verdict: Verdict) -> str:
     "How much of one SAE is in another, with the definition, and what is found again."
     n, parts = len(verdict.rows), [in_words(verdict.found, verdict.grades)]
     shared = int((verdict.consensus.support == n).sum())
-    if shared: parts.append(f"{shared:,} features are the same in {'both' if n == 2 else f'all {n}'} SAEs.")
+    many = f"{shared:,} feature is" if shared == 1 else f"{shared:,} features are"
+    if shared: parts.append(f"{many} the same in {'both' if n == 2 else f'all {n}'} SAEs.")
     if n > 2 and shared: parts.append(conclusion(verdict.left_out))
     return " ".join([*parts, *split_in_words(verdict), *bad_fit(verdict)])
 
@@ -140,7 +145,7 @@ def bad_fit(verdict: Verdict) -> list[str]:
     "A sentence for SAEs that reconstruct the rows worse than their mean does."
     if verdict.observed is None: return []
     names = dict.fromkeys(verdict.grades["SAE"])
-    bad = [f"{name} {work.fvu:.2g}" for name, work in zip(names, verdict.observed.works) if work.fvu > 1]
+    bad = [f"{name} {work.fvu:.2g}" for name, work in zip(names, verdict.observed.works) if work.fvu > 1.001]
     if not bad: return []
     return [f"The rows are not what these SAEs were trained on: FVU above 1 ({', '.join(bad)}); trust none of this."]
 
@@ -200,8 +205,8 @@ def features_of(verdict: Verdict) -> pd.DataFrame:
     table = table.assign(grade=grade, **{n: numbers[n].to_numpy() for n in ("cosine", "work kept", "correlation")})
     columns = {name: known[name] for name in ("density", "work")}
     if works: columns["energy"] = consensus.mean_of([work.energy for work in works]).numpy()
-    others = verdict.left_out["others"].max()
-    model = fit_found_again(verdict.left_out) if others >= 2 and verdict.left_out["found"].any() else None
+    left_out = verdict.left_out[verdict.left_out["others"] >= 2]
+    model = fit_found_again(left_out) if left_out["found"].any() else None
     frame = pd.DataFrame(known | {"others": len(verdict.rows)})
     table = table.assign(**columns, probability=model(frame) if model else np.nan)
     latents = [name for name in table if name.startswith("SAE ")]
@@ -257,6 +262,11 @@ def doubts(table: pd.DataFrame) -> tuple[str, ...]:  # from `two_by_two`
 def notes_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict) -> list[str]:
     "What was left out, and what decides."
     said = []
+    if study.activations is None:
+        said.append("The decoder cosine decides here. With --activations ROWS substitution decides.")
+    if verdict.found.by_work and not np.isfinite(verdict.found.beyond) and verdict.grades["same"].any():
+        said.append("No cosine is beyond chance here: in so few dimensions SAEs come near each other by chance, too. "
+                    "Substitution alone says which latents are the same.")
     if study.activations and verdict.observed is None:
         without = [own.name for own in dictionaries if own.sae is None]
         said.append(f"The codes of {', '.join(without)} cannot be computed here: the rows are not used, and the "
@@ -324,11 +334,12 @@ def report_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict
     lead = f"{len(dictionaries)} SAEs, {len(features):,} features in all. {names}."
     notes, shares = (*notes_of(study, dictionaries, verdict), *doubts(table)), reappearance(verdict.left_out)
     report = Report("Consensus", headline(verdict), lead, notes, table=shares.round(4))
-    what = f"Same: {definition(verdict.found)}. {chance_in_words(verdict.found)} "
+    what = f"Same: {definition(verdict.found)}{least_cosine(verdict.found)}. {chance_in_words(verdict.found)} "
     counts = "Cosine .5, .7, .9: latents with a mutually nearest partner from there on."
     report.add("One SAE in another", with_mean(verdict.grades).round(3), what + counts)
     if len(verdict.rows) > 2: add_found_again(report, verdict)
-    report.add("Features", cards_page(cards_of(study, dictionaries, verdict, features)), card_text(study, features))
+    cards = cards_of(study, dictionaries, verdict, features)
+    if cards: report.add("Features", cards_page(cards), card_text(study, features))
     if verdict.observed: add_rows(report, verdict, features)
     both = "Together: SAEs of one folder, which a penalty may have made agree. Medians over pairs that are the same."
     report.add("Two and two", table.round(3), both)
@@ -350,7 +361,8 @@ def add_found_again(report: Report, verdict: Verdict) -> None:
 # %% ../../nbs/69_consensus_study.ipynb #2018d717
 def add_rows(report: Report, verdict: Verdict, features: pd.DataFrame) -> None:
     "What the rows say: work kept by pairs, and support by density and energy."
-    report.add("Work kept", figure_work(verdict), "Each point is a pair of mutually nearest latents.", "work")
+    some = any(len(pairs.rows) for pairs in verdict.found.pairs.values())
+    if some: report.add("Work kept", figure_work(verdict), "Each point is a pair of mutually nearest latents.", "work")
     if len(verdict.rows) > 2: report.add("By density", by_density(verdict.left_out).round(3), "Thirds by density.")
     numbers = {"density": features["density"].to_numpy(), "energy": features["energy"].to_numpy()}
     what = "Density: share of examples in which a feature is active. Energy: mean square of its activation."
@@ -362,6 +374,11 @@ def with_mean(grades: pd.DataFrame) -> pd.DataFrame:
     mean = grades.select_dtypes("number").mean().to_frame().T
     return pd.concat([mean.assign(**{"SAE": "mean", "in": "another"}), grades], ignore_index=True)[list(grades)]
 
+# %% ../../nbs/69_consensus_study.ipynb #974f0915
+def least_cosine(found: Agreement) -> str:
+    "The cosine that a pair must have besides keeping work, as part of a sentence."
+    return f", with a cosine of {min(found.beyond, SAME_COSINE):.2f} or more" if found.by_work else ""
+
 # %% ../../nbs/69_consensus_study.ipynb #1b7a49ab
 def chance_in_words(found: Agreement) -> str:
     "Where chance ends, in a sentence."
@@ -372,7 +389,8 @@ def chance_in_words(found: Agreement) -> str:
 def add_probability(report: Report, verdict: Verdict) -> None:
     "How well the probability of each feature is calibrated; nothing where no feature is found again."
     left_out = verdict.left_out
-    if left_out["others"].max() < 2 or not left_out["found"].any() or left_out["left out"].nunique() < 3: return
+    left_out = left_out[left_out["others"] >= 2]
+    if not left_out["found"].any() or left_out["left out"].nunique() < 3: return
     judged = cross_validated(left_out)
     text = f"{reliability_in_words(judged)} A point is a tenth of the features."
     report.add("Is the probability right?", figure_reliability(judged), text, "reliability")
@@ -380,7 +398,9 @@ def add_probability(report: Report, verdict: Verdict) -> None:
 # %% ../../nbs/69_consensus_study.ipynb #268ed1f8
 def card_text(study: ConsensusStudy, features: pd.DataFrame) -> str:
     "What the cards show, and what they do not."
-    shown = f"{min(study.cards, len(features)):,} of {len(features):,} features, half of them of the lowest support"
+    shown = f"All {len(features):,} features"
+    if study.cards < len(features):
+        shown = f"{study.cards:,} of {len(features):,} features, the best supported and as many of the lowest support"
     why = text_of(study.activations)[1] if study.activations else "without --activations there are no contexts"
     contexts = f"No contexts: {why}." if why else "Contexts: the strongest of each latent, in two SAEs side by side."
     return f"{shown}; all of them are in clusters.csv. {contexts}"
@@ -452,6 +472,7 @@ def run_consensus(
     dictionaries = read_dictionaries(study.stacks, options.device)
     verdict = judge(dictionaries, rows_for(study, dictionaries), study.threshold, study.level)
     shares, features = reappearance(verdict.left_out), features_of(verdict)
+    report = report_of(study, dictionaries, verdict)  # all of it, before anything is written
     with undo_if_empty(folder):
         folder.write("clusters.csv", features.to_csv(index_label="cluster"))
         if find_spec("pyarrow"):
@@ -464,7 +485,7 @@ def run_consensus(
         folder.write("metrics.json", json.dumps(finite(metrics_of(verdict, shares)), indent=1))
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
-        report_of(study, dictionaries, verdict).write(folder)
+        report.write(folder)
     shares.attrs["conclusion"] = headline(verdict)
     return shares
 
