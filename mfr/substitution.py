@@ -101,7 +101,7 @@ def values_at(
 class Replaced:
     "What is left of the work of one SAE's latents when their partners take their place; one number a pair."
 
-    turned: Float[Tensor, "P"] | float = 1.0  # -1 where the decoder rows of a sign-symmetric pair are opposite
+    cosine: Float[Tensor, "P"] | None = None  # of the decoder rows, worked out once
     own: Float[Tensor, "P"] | float = 0.0  # with the partner's own activation
     direction: Float[Tensor, "P"] | float = 0.0  # with the partner's direction and the latent's activation
     both: Float[Tensor, "P"] | float = 0.0  # rows in which both are active
@@ -121,12 +121,11 @@ def add_replaced(
     code = kept(one.code, partner[one.code.latents] >= 0)
     p, a = partner[code.latents], code.values
     b = values_at(other.code, rows_of(code), p)
-    cosine = (one.D[latents] * other.D[partners]).sum(1)
-    beside = cosine.new_zeros(len(one.D)).index_copy(0, latents, cosine)[code.latents]
+    if replaced.cosine is None: replaced.cosine = (one.D[latents] * other.D[partners]).sum(1)
+    beside = replaced.cosine.new_zeros(len(one.D)).index_copy(0, latents, replaced.cosine)[code.latents]
     u = dot_pairs(code._replace(latents=p, shape=other.code.shape), one.error[None], other.D[None]) + a * beside
     found = {"own": 2 * b * u - b * b, "direction": 2 * a * u - a * a}
     found |= {"both": (b != 0).to(a), "product": a.double() * b * beside.sign()}
-    replaced.turned = cosine.sign().double().cpu()
     for name, numbers in found.items():
         setattr(replaced, name, getattr(replaced, name) + per_latent(code, numbers)[latents.cpu()])
 
@@ -158,7 +157,8 @@ def substituted(pairs: Pairs, one: Work, other: Work, there: Replaced, back: Rep
     for w, at in ((one, a), (other, b)):
         means.append(w.total[at] / w.rows)
         spreads.append((w.square[at] / w.rows - means[-1] ** 2).clamp_min(0).sqrt())
-    covariance, scale = there.product / one.rows - means[0] * means[1] * there.turned, spreads[0] * spreads[1]
+    turned = 1.0 if there.cosine is None else there.cosine.sign().double().cpu()  # -1: sign-symmetric SAEs
+    covariance, scale = there.product / one.rows - means[0] * means[1] * turned, spreads[0] * spreads[1]
     correlation = torch.where(scale > 0, covariance / scale.clamp_min(1e-300), 0).clamp(-1, 1)
     correlation = correlation.masked_fill(unseen, torch.nan)
     overlap = there.both / (one.active[a] + other.active[b] - there.both)
@@ -189,28 +189,32 @@ def observe_saes(
 ) -> Observed:  # ValueError where there are no rows
     "Encode every row once with every SAE, and add up what each latent does."
     works, codes = [Work() for stack in stacks for _ in range(stack.config.n)], []
+    decoders = [D for stack in stacks for D in stack.decoder]
     with ExitStack() as modes:
         for stack in stacks: modes.enter_context(evaluating(stack))
         for item in batches:
             here = []
             for stack in stacks:
                 passed = stack.step(as_batch(item, stack.W))
-                for i, D in enumerate(stack.decoder):
-                    here.append(passed.code.member(i))
-                    add_work(works[len(here) - 1], Seen(here[-1], -passed.error[i], D), passed.target)
+                for i in range(stack.config.n):
+                    number, code = len(here), passed.code.member(i)
+                    here.append(code)
+                    add_work(works[number], Seen(code, -passed.error[i], decoders[number]), passed.target)
             codes.append(here)
     if not codes: raise ValueError("batches: expected at least one example, got none")
     return Observed(works, codes)
 
 # %% ../nbs/34b_substitution.ipynb #de89b1bb
-def seen_again(stacks: Sequence[SAEStack], codes: Sequence[Code], item: Any) -> list[Seen]:
-    "Every SAE on one batch, from its codes."
-    out, codes = [], iter(codes)
+def seen_again(
+    stacks: Sequence[SAEStack], decoders: Sequence[Tensor], codes: Sequence[Code], item: Any,
+) -> list[Seen]:
+    "Every SAE on one batch, from its codes and unit decoder rows."
+    out, known = [], zip(codes, decoders)
     for stack in stacks:
         batch = as_batch(item, stack.W)
         target = batch.x if batch.target is None else batch.target
-        for i, D in enumerate(stack.decoder):
-            code = next(codes)
+        for i in range(stack.config.n):
+            code, D = next(known)
             bias = 0 if stack.b is None else stack.b[i]
             out.append(Seen(code, target - bias - sum_rows(code, code.values, D[None])[0], D))
     return out
@@ -224,9 +228,9 @@ def substitute(
     pairs: Mapping[tuple[int, int], Pairs],  # of each two SAEs, from `find_pairs`
 ) -> dict[tuple[int, int], Substituted]:
     "The share of each latent's work that its partner keeps, for every pair of every two SAEs."
-    sums = {two: (Replaced(), Replaced()) for two in pairs}
+    sums, decoders = {two: (Replaced(), Replaced()) for two in pairs}, [D for stack in stacks for D in stack.decoder]
     for item, codes in zip(batches, observed.codes, strict=True):
-        seen = seen_again(stacks, codes, item)
+        seen = seen_again(stacks, decoders, codes, item)
         for (i, j), (there, back) in sums.items():
             a, b = pairs[i, j].rows, pairs[i, j].cols
             add_replaced(there, seen[i], seen[j], a, b)
@@ -309,9 +313,10 @@ def split_work(
     owner: Mapping[tuple[int, int], Int[Tensor, "g"]],  # SAE whose latents are replaced, other SAE: from `owners`
 ) -> dict[tuple[int, int], Split]:
     "What latents of another SAE keep together of the work of each latent."
+    decoders = [D for stack in stacks for D in stack.decoder]
     taken = {two: torch.zeros(len(observed.works[two[0]].active), dtype=torch.float64) for two in owner}
     for item, codes in zip(batches, observed.codes, strict=True):
-        seen = seen_again(stacks, codes, item)
+        seen = seen_again(stacks, decoders, codes, item)
         for i, j in owner: taken[i, j] = add_together(taken[i, j], seen[i], seen[j], owner[i, j])
     def shared(two):
         work = observed.works[two[0]]
