@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['DEFAULT', 'SEAM', 'DAMAGED', 'GAP', 'FOLDERS', 'EEGConfig', 'rate_ratio', 'resampled', 'stretches', 'annotations_of',
            'at_rate', 'longest_stretch', 'Header', 'check_recording', 'survived', 'check_packed', 'check_matlab',
-           'h5py_of', 'check_hdf5', 'Layout', 'layout', 'record_onsets', 'open_recording', 'unit_notes', 'gap_notes',
-           'header', 'read', 'read_whole']
+           'h5py_of', 'check_hdf5', 'FileLayout', 'layout', 'record_onsets', 'open_recording', 'unit_notes',
+           'gap_notes', 'header', 'read', 'read_whole']
 
 # %% ../../nbs/16_recordings.ipynb #fce13e1e
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def check_hdf5(path: Path) -> None:
         file.visititems(look)
 
 # %% ../../nbs/16_recordings.ipynb #00b416e1
-class Layout(NamedTuple):
+class FileLayout(NamedTuple):
     "Where the samples of an EDF or BDF file are."
 
     width: int  # bytes of a sample: 2 in EDF, 3 in BDF
@@ -329,7 +329,7 @@ class Layout(NamedTuple):
 # %% ../../nbs/16_recordings.ipynb #de835fcc
 def layout(
     path: Path,  # an EDF or BDF file
-) -> Layout:
+) -> FileLayout:
     "Read the header of an EDF or BDF file; ValueError if it is not one."
     with open(path, "rb") as file:
         head = file.read(256)
@@ -344,12 +344,12 @@ def layout(
     if min([*counts, start, seconds]) <= 0: raise ValueError(f"{path}: expected records with samples, got none")
     records, beyond = divmod(path.stat().st_size - start, width * sum(counts))
     kind = head[192:236].decode("latin-1").split(" ")[0]
-    return Layout(width, start, records, seconds, labels, counts, kind, not beyond)
+    return FileLayout(width, start, records, seconds, labels, counts, kind, not beyond)
 
 # %% ../../nbs/16_recordings.ipynb #631f75c7
 def record_onsets(
     path: Path,  # an EDF or BDF file with annotations
-    form: Layout,  # of it
+    form: FileLayout,  # of it
 ) -> Float[np.ndarray, "r"]:  # seconds from the first
     "When each record begins; ValueError if one does not say so, or if they go back in time."
     note = next((i for i in range(len(form.labels)) if i not in form.signals), None)

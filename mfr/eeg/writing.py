@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from .recordings import Layout, annotations_of, layout
+from .recordings import FileLayout, annotations_of, layout
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -127,7 +127,7 @@ UNITS = {"uV": 1e-6, "\u00b5V": 1e-6, "\u03bcV": 1e-6, "mV": 1e-3}  # volts; MNE
 class Head:
     "The header of an EDF or BDF file, to be changed."
 
-    def __init__(self, path: Path, form: Layout):
+    def __init__(self, path: Path, form: FileLayout):
         with open(path, "rb") as file: self.bytes = bytearray(file.read(form.start))
         self.signals = len(form.labels)
 
@@ -197,7 +197,7 @@ def rewrite(
     with open(target, "r+b") as file: file.write(head.bytes)
 
 # %% ../../nbs/45_writing.ipynb #85785b90
-def _finish(head: Head, form: Layout, counts: list[int], notes: set[int], width: int) -> None:
+def _finish(head: Head, form: FileLayout, counts: list[int], notes: set[int], width: int) -> None:
     "Say in a header how many records there are, and of which kind the file is."
     head.bytes[236:244] = str(form.records).encode().ljust(8)
     if width == form.width: return
