@@ -32,7 +32,7 @@ from .sae import SAEStack
 from .session import Trained
 from .similarity import nearest, unit
 from .stability import JUDGED, described, leave_one_out
-from .substitution import grade_saes, observe_saes
+from .substitution import grade_saes
 from .train import fit
 
 # %% auto #0
@@ -144,8 +144,8 @@ class GaussianNull:
         return iter(gaussian_like(self.rows, 1).split(batch_size))
 
 # %% ../nbs/59d_planted.ipynb #f3575506
-def judged_consensus(stack: SAEStack, batches: list) -> tuple[Consensus, Float[np.ndarray, "m"], float]:
-    "The clusters of a stack's members by substitution, the probability of each, and the share that is the same."
+def judged_consensus(stack: SAEStack, batches: list) -> tuple[Consensus, Float[np.ndarray, "m"], float, float]:
+    "The clusters of a stack's members by substitution, the probability of each, the share that is the same, the FVU."
     rows, found, observed, _ = grade_saes([stack], batches)
     density, consensus = [work.density for work in observed.works], consensus_of(rows, found)
     left_out = leave_one_out(rows, found=found, density=density, works=observed.works)
@@ -154,7 +154,8 @@ def judged_consensus(stack: SAEStack, batches: list) -> tuple[Consensus, Float[n
     probability = fit_found_again(left_out)(frame) if fitted else np.full(len(frame), np.nan)
     same = sum(2 * len(pairs.rows) for pairs in found.same().values())
     live = sum(int(own.sum()) for own in observed.alive) * (stack.config.n - 1)
-    return consensus, probability, same / max(1, live)
+    fvu = float(np.mean([work.fvu for work in observed.works]))
+    return consensus, probability, same / max(1, live), fvu
 
 # %% ../nbs/59d_planted.ipynb #063e6ca8
 def planted_features(source: Planted, stack: SAEStack, consensus: Consensus, probability: np.ndarray) -> pd.DataFrame:
@@ -197,9 +198,8 @@ def planted_truth(trained: Trained, source: Source) -> Mapping[str, pd.DataFrame
         if fit(stacks[name], sources[name].batches(size, seed), config.train).interrupted: raise KeyboardInterrupt
     for name, stack in stacks.items():
         batches = list(islice(sources[name].held_out(size), max(1, JUDGED // size)))
-        consensus, probability, same = judged_consensus(stack.eval(), batches)
+        consensus, probability, same, fvu = judged_consensus(stack.eval(), batches)
         counts = {f"support {s}": int((consensus.support == s).sum()) for s in range(stack.config.n, 0, -1)}
-        fvu = float(np.mean([work.fvu for work in observe_saes([stack], batches).works]))
         line = {"rows": name, "same": same, "FVU": fvu}
         lines.append(line | {"in the stack without": shared_by_cosine(stack, stacks["without"])} | counts)
         if name == "planted":

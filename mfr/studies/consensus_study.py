@@ -327,9 +327,11 @@ def figure_support(consensus: Consensus, numbers: dict[str, Float[np.ndarray, "m
 SHOWN = 2000  # clusters in the table of the page; the file has all
 
 
-def report_of(study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict) -> Report:
-    "The page."
-    features, table = features_of(verdict), two_by_two(dictionaries, verdict)
+def report_of(
+    study: ConsensusStudy, dictionaries: Sequence[Dictionary], verdict: Verdict, features: pd.DataFrame,
+    table: pd.DataFrame,
+) -> Report:
+    "The page; features and table are those of `features_of` and `two_by_two`."
     names = "; ".join(f"SAE {i} is {own.name}" for i, own in enumerate(dictionaries))
     lead = f"{len(dictionaries)} SAEs, {len(features):,} features in all. {names}."
     notes, shares = (*notes_of(study, dictionaries, verdict), *doubts(table)), reappearance(verdict.left_out)
@@ -472,7 +474,8 @@ def run_consensus(
     dictionaries = read_dictionaries(study.stacks, options.device)
     verdict = judge(dictionaries, rows_for(study, dictionaries), study.threshold, study.level)
     shares, features = reappearance(verdict.left_out), features_of(verdict)
-    report = report_of(study, dictionaries, verdict)  # all of it, before anything is written
+    table = two_by_two(dictionaries, verdict)
+    report = report_of(study, dictionaries, verdict, features, table)  # all of it, before anything is written
     with undo_if_empty(folder):
         folder.write("clusters.csv", features.to_csv(index_label="cluster"))
         if find_spec("pyarrow"):
@@ -480,13 +483,13 @@ def run_consensus(
             features.to_parquet(packed, index=True)
             write_whole(folder.path / "clusters.parquet", packed.getvalue())
         folder.write("grades.csv", verdict.grades.to_csv(index=False))
-        folder.write("two_by_two.csv", two_by_two(dictionaries, verdict).to_csv(index=False))
+        folder.write("two_by_two.csv", table.to_csv(index=False))
         folder.write("left_out.csv", verdict.left_out.to_csv(index=False))
         folder.write("metrics.json", json.dumps(finite(metrics_of(verdict, shares)), indent=1))
         tensors = {"directions": verdict.consensus.directions, "support": verdict.consensus.support}
         write_whole(folder.path / "consensus.safetensors", safetensors_bytes(tensors))
         report.write(folder)
-    shares.attrs["conclusion"] = headline(verdict)
+    shares.attrs["conclusion"] = report.conclusion
     return shares
 
 # %% ../../nbs/69_consensus_study.ipynb #8a0d66d5
