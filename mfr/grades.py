@@ -83,4 +83,4 @@ def in_words(found: Agreement, table: pd.DataFrame) -> str:
     said = f"{share(same)} of the features of one SAE are the same in {other} ({definition(found)}); "
     said += f"{share(related)} have a related partner"
     if "work done again" not in table: return f"{said}."
-    return f"{said}. With the same features {other} does {share(table['work done again'])} of the work."
+    return f"{said}. With the same features {other} SAE does {share(table['work done again'])} of the work."
